@@ -1,6 +1,6 @@
 /** The schema of links, for the file's schema (schema.ts). links.ts makes links of what it lets through. */
 import { z } from "zod";
-import { DISTRIBUTION_NAMES } from "./links.js";
+import { DISTRIBUTION_NAMES } from "./delays.js";
 import { expectedFor, PERCENT, QUEUE, RATE, TIME, type Quantity } from "./quantities.js";
 import { boolean, choice, list, map, whole } from "./shapes.js";
 import { eitherOf } from "./types.js";

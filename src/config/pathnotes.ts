@@ -1,6 +1,7 @@
 /** Says in a user's terms what a path does, and what about it is probably not meant. */
+import { BlockMap } from "../prefix/blockmap.js";
 import type { Link } from "../prefix/link.js";
-import { BlockMap, FAMILIES, type Address, type Family, type Prefix, type ServedPrefix } from "../prefix/prefixes.js";
+import { FAMILIES, type Address, type Family, type Prefix, type ServedPrefix } from "../prefix/prefixes.js";
 import { hopsOf } from "./paths.js";
 import {
   addressesOf, calledHop, inWords, listed, numberOf, placesOf, routesOf, through, type Place, type ServedPath,

@@ -9,18 +9,14 @@ import {
 } from "../../abi/counters.js";
 import { IRTT_KEY } from "../../abi/irtt.js";
 import { BUCKET_SIZE, PREFIX_BUCKETS } from "../../abi/limits.js";
-import { EFFECTS_AT, LINKED_TABLES, PREFIX_EFFECTS_SIZE } from "../../abi/links.js";
+import { EFFECTS_AT, PREFIX_EFFECTS_SIZE } from "../../abi/links.js";
 import { SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { RINGS, URING_END } from "../../abi/uring.js";
 import { MD5_T } from "../../abi/md5.js";
 import { SHA_K } from "../../abi/sha256.js";
 import { SLOT_ALIGN, SLOT_BASE, SLOTS, TOUCHED } from "../../abi/slots.js";
 import { Unopened } from "../../abi/streams.js";
-import {
-  FIRST_NODE, INTERFACE_LISTS, MAX_INTERFACE_LISTS, MAX_NODES, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE,
-  PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_INTERFACES, PREFIX_LIMITS, PREFIX_LINK, PREFIX_PATH, PREFIX_TCP, PREFIX_UDP,
-  PREFIXES, TRIE,
-} from "../../abi/tables.js";
+import { MAX_NODES, NODES, PREFIX_INDICES, PREFIXES } from "../../abi/tables.js";
 import { DRAIN, MAX_CONNECTIONS, MAX_PAGES, PAGE_SIZE, type Drain } from "../../abi/tcp.js";
 import { TIMERS_END, TURNED } from "../../abi/timers.js";
 import { REASSEMBLY_BUFFER_SIZE, REASSEMBLY_TABLE_SIZE } from "../../abi/reassembly.js";
@@ -31,6 +27,7 @@ import type { PortService } from "../prefix/policy.js";
 import type { Ethernet } from "../tun/mac.js";
 import * as links from "./links.js";
 import * as pathsOf from "./paths.js";
+import { placeTable, servicesOf } from "./placedtable.js";
 import * as services from "./services.js";
 import * as sessionsOf from "./sessions.js";
 import { Slots } from "./slots.js";
@@ -199,86 +196,11 @@ export class LinearMemory {
    *   table only
    */
   write(table: Table): number {
-    const { roots, nodes, answers, limits, tcp, udp, ports, udpPorts, services: all } = table;
-    const { buffer } = this.memory;
-    const words = new Uint32Array(buffer);
     const [first, second] = this.#tables;
-    const at = words[NEXT_TABLE / 4] === first ? second : first;
-    if (at + NODES + nodes.byteLength > Math.min(at + words[TABLE_SIZE / 4], words[REASSEMBLY / 4])) {
-      throw new RangeError(`a table with ${nodes.byteLength} bytes of nodes`);
-    }
-    const place = (entries: Uint32Array, to: number, from = 0) => {
-      for (let i = from; i < entries.length; i++) {
-        words[to + i] = entries[i] < FIRST_NODE ? entries[i] : entries[i] - FIRST_NODE + at + NODES;
-      }
-    };
-    words.set(roots.subarray(0, TRIE / 4), at / 4);
-    place(roots, at / 4, TRIE / 4);
-    place(nodes, (at + NODES) / 4);
-    words.set(answers, (at + PREFIX_ANSWERS) / 4);
-    new Float32Array(buffer).set(limits, (at + PREFIX_LIMITS) / 4);
-
-    const used = servicesOf(words, words[NEXT_TABLE / 4]);
-    const records = services.place(this.memory, all, new Set([...used.tcp, ...used.udp]));
-    let to = (at + PORT_LISTS) / 4;
-    /** Writes lists and a 0, and returns their addresses by their places. */
-    const write = (own: Table["ports"]) => {
-      const addresses = [0];
-      for (const list of own) {
-        // Behind it, both zeros still have room.
-        if (4 * (to + 3 + 2 * list.length) > at + PORT_LISTS + MAX_PORT_LISTS) throw new RangeError("too many ports");
-        addresses.push(4 * to);
-        words[to++] = list.length;
-        for (const { first, last, service } of list) {
-          words[to++] = first | last << 16;
-          words[to++] = records[all.indexOf(service)];
-        }
-      }
-      words[to++] = 0;
-      return addresses;
-    };
-    const lists = write(ports);
-    for (let i = 0; i < tcp.length; i += 2) {
-      words[(at + PREFIX_TCP) / 4 + i] = lists[tcp[i]];
-      words[(at + PREFIX_TCP) / 4 + i + 1] = tcp[i + 1];
-    }
-    const udpLists = write(udpPorts);
-    for (let i = 0; i < udp.length; i++) words[(at + PREFIX_UDP) / 4 + i] = udpLists[udp[i]];
-    this.#writeInterfaces(at, table);
+    const at = new Uint32Array(this.memory.buffer)[NEXT_TABLE / 4] === first ? second : first;
+    placeTable(this.memory, at, table);
     this.counters[Counter.linkSeed] = Number(table.seed);
-    this.#writeLinks(at, table);
     return at;
-  }
-
-  /** Writes the links and paths of a table at an address. @throws RangeError if they do not fit */
-  #writeLinks(at: number, table: Table): void {
-    const words = new Uint32Array(this.memory.buffer);
-    const tables = words[LINKED_TABLES / 4];
-    try {
-      const placed = [0, ...links.place(this.memory, at, table.links, table.seed)];
-      for (let i = 0; i < table.linkOf.length; i++) words[(at + PREFIX_LINK) / 4 + i] = placed[table.linkOf[i]];
-      const paths = [0, ...pathsOf.place(this.memory, at, table.paths, placed.slice(1), table.seed)];
-      for (let i = 0; i < table.pathOf.length; i++) words[(at + PREFIX_PATH) / 4 + i] = paths[table.pathOf[i]];
-    } catch (error) {
-      // The table does not count: the names of the one in use would be forgotten a table too early.
-      words[LINKED_TABLES / 4] = tables;
-      throw error;
-    }
-  }
-
-  /** Writes the lists of interfaces of a table at an address. @throws RangeError if they do not fit */
-  #writeInterfaces(at: number, { interfaces, interfaceLists }: Table): void {
-    const { buffer } = this.memory;
-    let to = at + INTERFACE_LISTS;
-    const addresses = [0];
-    for (const list of interfaceLists) {
-      if (to + list.length > at + INTERFACE_LISTS + MAX_INTERFACE_LISTS) throw new RangeError("too many interfaces");
-      new Uint8Array(buffer).set(list, to);
-      addresses.push(to);
-      to += list.length;
-    }
-    const words = new Uint32Array(buffer, at + PREFIX_INTERFACES, interfaces.length);
-    for (let i = 0; i < interfaces.length; i++) words[i] = addresses[interfaces[i]];
   }
 
   /** Returns the services in the table at this address that accept connections or take datagrams. */
@@ -396,22 +318,6 @@ export class LinearMemory {
   get stopRequested(): boolean {
     return Atomics.load(new Int32Array(this.memory.buffer), STOP / 4) !== 0;
   }
-}
-
-/** Returns the addresses of the services that a table has; none if there is no table yet. */
-function servicesOf(words: Uint32Array, table: number): services.Records {
-  const records = { tcp: new Set<number>(), udp: new Set<number>() };
-  if (table === 0) return records;
-  let at = (table + PORT_LISTS) / 4;
-  for (const own of [records.tcp, records.udp]) {
-    while (words[at] > 0) {
-      const end = at + 1 + PORT_RANGE_SIZE / 4 * words[at];
-      for (at += 2; at < end; at += PORT_RANGE_SIZE / 4) own.add(words[at]);
-      at = end;
-    }
-    at++;
-  }
-  return records;
 }
 
 /** @throws Failure if there are too many pages, or no address space for them */

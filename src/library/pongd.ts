@@ -1,6 +1,4 @@
 /** pongd as its user sees it: an object in the thread that serves. The rest runs in threads of its own. */
-import { lookup as lookUp } from "node:dns";
-import { isIP } from "node:net";
 import { addAbortSignal } from "node:stream";
 import { Worker } from "node:worker_threads";
 import { STOP } from "../../abi/control.js";
@@ -21,8 +19,9 @@ import { errorOf, isClosed, PongdError } from "./error.js";
 import { atExit } from "./exit.js";
 import { logTo, type LogEntry } from "./log.js";
 import type { FromSupervisor, RunningFacts, SupervisorInput, Taken, ToSupervisor } from "./messages.js";
+import { Requests } from "./requests.js";
 import { hearsFirst, takerOf, type ConnectionServer } from "./servers.js";
-import { checkConnect, familyOf, targetOf, type ConnectOptions } from "./target.js";
+import { checkConnect, findHost, targetOf, type ConnectOptions } from "./target.js";
 
 /** Variables that are for the process that a service manager has started: pongd is only a part of it. */
 const MANAGED = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
@@ -76,11 +75,6 @@ interface Queue {
   readonly wakeFd: number;
 }
 
-interface Waiting {
-  readonly resolve: (text: string | undefined) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 type PortsOf<T> = T extends Taken ? Omit<T, "id"> : never;
 
 /** A pongd that answers. open() makes it. */
@@ -97,8 +91,7 @@ export class Pongd implements AsyncDisposable {
   readonly #log: (line: string) => void;
   /** Takers of connections, by the number of their ports. */
   readonly #takers = new Map<number, Taker>();
-  readonly #waiting = new Map<number, Waiting>();
-  #requests = 0;
+  readonly #requests = new Requests((message) => { this.#post(message); });
   #ids = 0;
   #facts: RunningFacts | undefined;
   #isClosing = false;
@@ -135,7 +128,7 @@ export class Pongd implements AsyncDisposable {
           running();
           return;
         case "answer":
-          this.#answered(message.request, message);
+          this.#requests.answered(message);
           return;
         case "log":
           this.#log(message.line);
@@ -270,24 +263,9 @@ export class Pongd implements AsyncDisposable {
     if (listener) socket.once("connect", listener);
     if (timeout !== undefined && timeout > 0) socket.setTimeout(timeout);
     if (signal) addAbortSignal(signal, socket);
-    const connectTo = (address: string) => {
-      try {
-        if (this.#isClosing) throw isClosed();
-        socket.connectTo(this.#serving.ports[0], targetOf(options, address, this.addresses));
-      } catch (error) {
-        socket.destroy(error as Error);
-      }
-    };
-    const host = options.host ?? "localhost";
-    const family = isIP(host);
-    if (family > 0) process.nextTick(connectTo, host);
-    else (options.lookup ?? lookUp)(host, { family: familyOf(options), all: false }, (error, address, family) => {
-      if (socket.destroyed) return;
-      // With an error there is no address, whatever the types say.
-      const first = Array.isArray(address) ? address[0]?.address : address;
-      socket.emit("lookup", error, first, family, host);
-      if (error) socket.destroy(error);
-      else connectTo(first);
+    findHost(options, socket, (address) => {
+      if (this.#isClosing) throw isClosed();
+      socket.connectTo(this.#serving.ports[0], targetOf(options, address, this.addresses));
     });
     return socket;
   }
@@ -348,18 +326,7 @@ export class Pongd implements AsyncDisposable {
 
   #ask(message: (request: number) => ToSupervisor): Promise<string | undefined> {
     if (this.#isClosing) return Promise.reject(isClosed());
-    const request = ++this.#requests;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(request, { resolve, reject });
-      this.#post(message(request));
-    });
-  }
-
-  #answered(request: number, { failed, text }: Extract<FromSupervisor, { kind: "answer" }>): void {
-    const waiting = this.#waiting.get(request);
-    this.#waiting.delete(request);
-    if (failed) waiting?.reject(errorOf(failed));
-    else waiting?.resolve(text);
+    return this.#requests.ask(message);
   }
 
   #beginClosing(): void {
@@ -386,8 +353,7 @@ export class Pongd implements AsyncDisposable {
     this.#serving.end();
     for (const { wakeFd } of this.#queues) libc.close(wakeFd);
     libc.close(this.#wakeFd);
-    for (const { reject } of this.#waiting.values()) reject(isClosed());
-    this.#waiting.clear();
+    this.#requests.end();
   }
 
   #report({ message }: PongdError): void {

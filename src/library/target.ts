@@ -1,6 +1,8 @@
 /** Finds out where a connection goes, and from where. */
+import { lookup as lookUp } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import type { Target } from "../net/attempt.js";
+import type { Socket } from "../net/socket.js";
 import { parseAddress, type Address } from "../prefix/prefixes.js";
 import { PongdError } from "./error.js";
 
@@ -26,8 +28,35 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/**
+ * Calls `connect` with the address of the host, later. What that throws destroys the socket, and so does a host that
+ * is not found. The socket emits "lookup" for a name.
+ */
+export function findHost(options: ConnectOptions, socket: Socket, connect: (address: string) => void): void {
+  const connectTo = (address: string) => {
+    try {
+      connect(address);
+    } catch (error) {
+      socket.destroy(error as Error);
+    }
+  };
+  const host = options.host ?? "localhost";
+  if (isIP(host) > 0) {
+    process.nextTick(connectTo, host);
+    return;
+  }
+  (options.lookup ?? lookUp)(host, { family: familyOf(options), all: false }, (error, address, family) => {
+    if (socket.destroyed) return;
+    // With an error there is no address, whatever the types say.
+    const first = Array.isArray(address) ? address[0]?.address : address;
+    socket.emit("lookup", error, first, family, host);
+    if (error) socket.destroy(error);
+    else connectTo(first);
+  });
+}
+
 /** Returns the family of the addresses that are wanted: that of the local one, if that is given. */
-export function familyOf({ localAddress, family }: ConnectOptions): number {
+function familyOf({ localAddress, family }: ConnectOptions): number {
   return localAddress === undefined ? Number(String(family ?? 0).replace(/^IPv/, "")) : isIP(localAddress);
 }
 

@@ -2,68 +2,16 @@
  * What a handler has of a connection: a Duplex with the properties and methods of a net.Socket that Node.js's http,
  * https, http2 and tls use, and their users.
  */
-import { constants } from "node:os";
 import { Duplex } from "node:stream";
-import { inspect } from "node:util";
 import { Closed } from "../../abi/counters.js";
-import { Unopened } from "../../abi/streams.js";
 import { formatBytes } from "../prefix/prefixes.js";
 import { apart } from "./apart.js";
 import type { Opening, Target } from "./attempt.js";
+import { ConnectionError, unopened } from "./connectionerror.js";
+import { checkTimeout, IdleTimer } from "./idletimer.js";
+import { give, restOf, sizeOf, type Chunk, type Pending } from "./pending.js";
 import type { Port } from "./port.js";
 import type { Ends, Holder, Opener, Stream } from "./stream.js";
-
-type Code = Extract<keyof typeof constants.errno, string>;
-
-/** An error of a connection; `code` and `errno` as the kernel's sockets have them. */
-export class ConnectionError extends Error {
-  readonly code: string;
-  readonly errno: number;
-  readonly syscall: string;
-  /** The other end, of a connection that could not be opened. */
-  readonly address?: string;
-  readonly port?: number;
-
-  constructor(code: Code, syscall: string, to?: { readonly address: string; readonly port: number }) {
-    super(to ? `${syscall} ${code} ${to.address}:${to.port}` : `${syscall} ${code}`);
-    this.code = code;
-    this.errno = -constants.errno[code];
-    this.syscall = syscall;
-    if (to) Object.assign(this, to);
-  }
-}
-
-/** What the kernel's connect() says in each case. */
-const CODES: Readonly<Partial<Record<number, Code>>> = {
-  [Unopened.no_room]: "EAGAIN",
-  [Unopened.no_address]: "EADDRNOTAVAIL",
-  [Unopened.no_destination]: "EINVAL",
-  [Unopened.in_use]: "EADDRINUSE",
-  [Unopened.no_port]: "EADDRNOTAVAIL",
-  [Unopened.no_link]: "ENETDOWN",
-  [Unopened.ended]: "ECONNABORTED",
-  [Unopened.timed_out]: "ETIMEDOUT",
-  [Unopened.refused]: "ECONNREFUSED",
-  [Unopened.net_unreachable]: "ENETUNREACH",
-  [Unopened.host_unreachable]: "EHOSTUNREACH",
-};
-
-/** Longest time in ms that a timer of Node.js takes. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
-interface Chunk {
-  readonly chunk: Uint8Array | string;
-  readonly encoding: BufferEncoding;
-}
-
-/** What was written and has not been taken yet. */
-interface Pending {
-  readonly chunks: readonly Chunk[];
-  /** Chunks that have been taken, and what is left of the next one if a part of it has. */
-  taken: number;
-  rest: Uint8Array | undefined;
-  readonly done: (error?: Error | null) => void;
-}
 
 export interface SocketOptions {
   /** False ends this side when the peer has ended its own, as in net.createServer(). */
@@ -91,10 +39,7 @@ export class Socket extends Duplex implements Holder, Opener {
   #wantsMore = false;
   #isFinished = false;
   #isOver = false;
-  #timer: NodeJS.Timeout | undefined;
-  /** When the timer is over, and when something was last sent or has come; time in ms by performance.now(). */
-  #timerAt = 0;
-  #activeAt = 0;
+  readonly #idle = new IdleTimer(this);
 
   /** `stream`: an established one; without it the socket is to be opened by connect(). */
   constructor(stream?: Stream, { allowHalfOpen = true }: SocketOptions = {}) {
@@ -194,8 +139,7 @@ export class Socket extends Duplex implements Holder, Opener {
     if (this.destroyed) return this;
     checkTimeout(ms, listener);
     this.timeout = ms;
-    if (this.#timer && this.#timerAt > this.#now + ms) this.#endTimer();
-    this.#refresh();
+    this.#idle.changed(this.#now);
     if (listener) {
       if (ms > 0) this.once("timeout", listener);
       else this.removeListener("timeout", listener);
@@ -271,7 +215,7 @@ export class Socket extends Duplex implements Holder, Opener {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#endTimer();
+    this.#idle.end();
     const pending = this.#pending;
     this.#pending = undefined;
     // Without this, no callback of a write is called. As a net.Socket has it, the first one hears of no error if there
@@ -317,9 +261,7 @@ export class Socket extends Duplex implements Holder, Opener {
   failed(why: number): void {
     this.#opening = undefined;
     this.#isOver = true;
-    const target = this.#target;
-    const to = target && { address: formatBytes(target.remoteAddress), port: target.remotePort };
-    this.destroy(new ConnectionError(CODES[why] ?? "ECONNABORTED", "connect", to));
+    this.destroy(unopened(why, this.#target));
   }
 
   came(): void {
@@ -344,30 +286,12 @@ export class Socket extends Duplex implements Holder, Opener {
     const pending = this.#pending;
     const stream = this.#stream;
     if (!pending || !stream) return;
-    const { chunks } = pending;
-    const before = this.#written;
-    for (; pending.taken < chunks.length && this.#take(stream, pending); pending.taken++);
-    if (this.#written !== before) this.#refresh();
-    if (pending.taken < chunks.length) return;
+    const given = give(stream, pending);
+    this.#written += given;
+    if (given > 0) this.#refresh();
+    if (pending.taken < pending.chunks.length) return;
     this.#pending = undefined;
     apart(pending.done);
-  }
-
-  /** Gives the next chunk to the stream. Returns whether it has taken all of it. */
-  #take(stream: Stream, pending: Pending): boolean {
-    const { chunk, encoding } = pending.chunks[pending.taken];
-    if (typeof chunk === "string" && !pending.rest) {
-      const taken = stream.writeText(chunk, encoding);
-      if (taken !== undefined) {
-        this.#written += taken;
-        return true;
-      }
-    }
-    const rest = pending.rest ?? bytesOf(chunk, encoding);
-    const count = stream.write(rest);
-    this.#written += count;
-    pending.rest = count < rest.length ? rest.subarray(count) : undefined;
-    return !pending.rest;
   }
 
   closing(): void {
@@ -399,63 +323,10 @@ export class Socket extends Duplex implements Holder, Opener {
     return this.#stream?.now ?? performance.now();
   }
 
-  /**
-   * Something was sent or has come. There is a timer already if there was one for whatever was before, and when that is
-   * over, it is seen how long nothing has been: HTTP sets its timeouts anew with each request.
-   */
+  /** Something was sent or has come. */
   #refresh(): void {
-    if (this.timeout === 0) return;
-    this.#activeAt = this.#now;
-    if (!this.#timer && !this.destroyed) this.#startTimer(this.timeout);
+    if (this.timeout > 0) this.#idle.refresh(this.#now);
   }
-
-  #startTimer(ms: number): void {
-    const part = Math.min(ms, MAX_TIMER_MS);
-    this.#timerAt = performance.now() + part;
-    this.#timer = setTimeout(this.#timerOver, part).unref();
-  }
-
-  #endTimer(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-  }
-
-  readonly #timerOver = (): void => {
-    this.#timer = undefined;
-    if (this.timeout === 0) return;
-    const left = this.#activeAt + this.timeout - performance.now();
-    // Timers of Node.js have whole milliseconds.
-    if (left >= 1) this.#startTimer(left);
-    else this.emit("timeout");
-  };
-}
-
-function checkTimeout(ms: unknown, listener: unknown): void {
-  const wrong = (what: string, type: string, value: unknown) => Object.assign(
-    new TypeError(`The "${what}" argument must be of type ${type}. Received ${inspect(value)}`),
-    { code: "ERR_INVALID_ARG_TYPE" },
-  );
-  if (typeof ms !== "number") throw wrong("msecs", "number", ms);
-  if (!(ms >= 0 && ms < Infinity)) {
-    const message = `The value of "msecs" is out of range. It must be a non-negative finite number. Received ${ms}`;
-    throw Object.assign(new RangeError(message), { code: "ERR_OUT_OF_RANGE" });
-  }
-  if (listener !== undefined && typeof listener !== "function") throw wrong("callback", "function", listener);
-}
-
-/** Returns how many bytes of what was written have not been taken yet. */
-function restOf(pending: Pending | undefined): number {
-  if (!pending) return 0;
-  const { chunks, taken, rest } = pending;
-  return rest ? rest.length + sizeOf(chunks.slice(taken + 1)) : sizeOf(chunks.slice(taken));
-}
-
-function sizeOf(chunks: readonly Chunk[]): number {
-  return chunks.reduce((sum, { chunk, encoding }) => sum + Buffer.byteLength(chunk, encoding), 0);
-}
-
-function bytesOf(chunk: Chunk["chunk"], encoding: BufferEncoding): Uint8Array {
-  return typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk;
 }
 
 function readOn(socket: Socket): void {

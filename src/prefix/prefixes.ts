@@ -1,8 +1,8 @@
 /** Prefixes, read from text and checked. */
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
-import { PREFIXES } from "../../abi/tables.js";
 import type { Address, Family } from "./address.js";
+import { parsePlain } from "./plain.js";
 import { DEFAULT_ANSWERS, DEFAULT_POLICY, type Answers, type Policy } from "./policy.js";
 import { EXIT, Failure } from "../base/failure.js";
 
@@ -76,113 +76,6 @@ export function parsePrefix(text: string): Prefix {
   return prefix;
 }
 
-/**
- * Returns the host's own addresses for prefixes that have been parsed. `texts` are addresses, at most one of
- * each family, or "none". A family without a given address gets the first usable one, outside the
- * exceptions, which belong to others.
- * @throws Failure (usage) for an address that cannot be the host's, and where no other address is left to answer.
- */
-export function parseHostAddresses(
-  texts: readonly string[], prefixes: readonly Prefix[], exceptions: readonly Prefix[] = [],
-): Address[] {
-  if (texts.includes("none")) {
-    if (texts.length > 1) throw usage(`host address "none" leaves no room for `
-      + `${texts.find((text) => text !== "none") ?? "a second one"}; give one or the other`);
-    return [];
-  }
-  const given = texts.map((text) => parseHostAddress(text, prefixes));
-  const hosts = FAMILIES.flatMap((family) => {
-    const own = given.filter((host) => host.family === family);
-    if (own.length > 1) throw usage(`host addresses ${own[0].text} and ${own[1].text} are both IPv${family}; give one`);
-    return own.at(0) ?? firstUsable(prefixes, exceptions, family) ?? [];
-  });
-  const own = new Set(hosts.map(({ text, bytes }) => `${text}/${8 * bytes.length}`));
-  if (prefixes.every(({ text }) => own.has(text))) {
-    throw usage(`host address ${given[0].text} is all there is to answer; choose another one, or "none"`);
-  }
-  return hosts;
-}
-
-function parseHostAddress(text: string, prefixes: readonly Prefix[]): Address {
-  const host = parseAddress(text);
-  const problem = rangeProblemOf(host);
-  if (problem !== undefined) throw usage(`host address ${text} lies in ${problem}; choose another one`);
-  if (prefixes.every(({ family }) => family !== host.family)) {
-    throw usage(`host address ${text}: the prefixes are IPv${prefixes[0].family}, and so must it be`);
-  }
-  return host;
-}
-
-/**
- * A prefix or exception that conflicts with the others. `index` is its position among the prefixes,
- * followed by the exceptions.
- */
-export interface Misfit {
-  readonly index: number;
-  readonly message: string;
-  /** Position of the one that it repeats. */
-  readonly first?: number;
-}
-
-/**
- * Yields what is wrong with prefixes and exceptions taken together. An entry that is invalid by itself is undefined.
- */
-export function* misfits(
-  prefixes: readonly (Prefix | undefined)[], exceptions: readonly (Prefix | undefined)[],
-): Generator<Misfit, void, undefined> {
-  const count = prefixes.length + exceptions.length;
-  if (count > PREFIXES) yield {
-    index: PREFIXES,
-    message: `${count} prefixes${exceptions.length > 0 ? " and exceptions" : ""} given; at most ${PREFIXES} fit`,
-  };
-  const seen = new Map<string, number>();
-  const containers = exceptions.length > 0
-    ? new BlockMap(prefixes.filter((prefix) => prefix !== undefined))
-    : undefined;
-  for (let index = 0; index < count; index++) {
-    const exception = index >= prefixes.length;
-    const block = exception ? exceptions[index - prefixes.length] : prefixes[index];
-    if (!block) continue;
-    const first = seen.get(block.text);
-    if (first === undefined) {
-      seen.set(block.text, index);
-      if (exception && !containers?.around(block)) {
-        yield { index, message: `exception ${block.text} lies in none of the prefixes` };
-      }
-    } else if (exception && first < prefixes.length) {
-      yield { index, first, message: `${block.text} is given as a prefix and as an exception` };
-    } else {
-      yield { index, first, message: `${exception ? "exception" : "prefix"} ${block.text} is given twice` };
-    }
-  }
-}
-
-/**
- * Returns the first usable address of the first prefix of the family that has room for the host
- * and others, or undefined.
- */
-function firstUsable(prefixes: readonly Prefix[], exceptions: readonly Prefix[], family: Family): Address | undefined {
-  const own = prefixes.filter((prefix) => prefix.family === family);
-  // Exceptions belong to others, and a prefix of one address is there to answer.
-  const taken = new BlockMap(
-    [...exceptions.filter((exception) => exception.family === family), ...own.filter((prefix) => sizeOf(prefix) === 1)],
-  );
-  for (const prefix of own.filter((prefix) => sizeOf(prefix) > 1)) {
-    // The first address is the network's, and the Subnet-Router anycast address (RFC 4291 §2.6.1). RFC 3021, RFC 6164:
-    // a prefix of two addresses has neither, so both are usable, but one has to be left to answer.
-    let candidate = plus(prefix, sizeOf(prefix) > 2 ? 1 : 0);
-    for (;;) {
-      const block = { ...candidate, length: 8 * candidate.bytes.length };
-      if (!contains(prefix, block)) break;
-      const whose = taken.get(block) ?? taken.around(block);
-      if (!whose) return candidate;
-      if (sizeOf(prefix) === 2) break;
-      candidate = plus({ ...whose, bytes: lastOf(whose) }, 1);
-    }
-  }
-  return undefined;
-}
-
 /** Returns how many addresses the prefix spans: a power of two, and so exact. */
 export function sizeOf(prefix: Prefix): number {
   return 2 ** (prefix.bytes.length * 8 - prefix.length);
@@ -193,101 +86,9 @@ export function sizeOf(prefix: Prefix): number {
  * may be 100,000. ipaddr.js reads all others, or parseAny() says why not. @throws Failure (usage)
  */
 export function parseBlock(text: string): Prefix {
-  const read = text.includes(":") ? parsePlain6(text) : parsePlain4(text);
-  const length = read && lengthAt(text, read.end, 8 * read.bytes.length);
-  if (!read || length === undefined || hasBitsBeyond(read.bytes, length)) return parseAny(text);
-  return { family: read.bytes.length === 4 ? 4 : 6, bytes: read.bytes, length, text: `${read.text}/${length}` };
-}
-
-interface Plain {
-  readonly bytes: Uint8Array;
-  /** The address as ipaddr.js would write it. */
-  readonly text: string;
-  /** Offset in the text behind the address. */
-  readonly end: number;
-}
-
-/** Parses four numbers without leading zeros. */
-function parsePlain4(text: string): Plain | undefined {
-  const bytes = new Uint8Array(4);
-  let at = 0;
-  for (let i = 0; i < 4; i++) {
-    if (i > 0 && text[at++] !== ".") return undefined;
-    const first = at;
-    let byte = 0;
-    for (; at < first + 3 && digitAt(text, at) < 10; at++) byte = 10 * byte + digitAt(text, at);
-    if (at === first || byte > 255 || (at > first + 1 && text[first] === "0")) return undefined;
-    bytes[i] = byte;
-  }
-  return { bytes, text: text.slice(0, at), end: at };
-}
-
-/** Parses groups of hexadecimal digits with or without "::". The first group must not be 0. */
-function parsePlain6(text: string): Plain | undefined {
-  const groups: number[] = [];
-  let gap = -1;
-  let at = 0;
-  for (;;) {
-    const first = at;
-    let group = 0;
-    for (; at < first + 4 && digitAt(text, at) < 16; at++) group = 16 * group + digitAt(text, at);
-    if (at === first || groups.push(group) > 8) return undefined;
-    if (text[at] !== ":") break;
-    if (text[++at] !== ":") continue;
-    if (gap !== -1) return undefined;
-    gap = groups.length;
-    at++;
-    if (at === text.length || text[at] === "/") break;
-  }
-  if (groups[0] === 0 || (gap === -1 ? groups.length !== 8 : groups.length > 7)) return undefined;
-  if (gap !== -1) groups.splice(gap, 0, ...new Array<number>(8 - groups.length).fill(0));
-  const bytes = new Uint8Array(16);
-  for (let i = 0; i < 8; i++) {
-    bytes[2 * i] = groups[i] >> 8;
-    bytes[2 * i + 1] = groups[i];
-  }
-  return { bytes, text: formatGroups(groups), end: at };
-}
-
-/** RFC 5952 §4.2: "::" replaces the longest run of zeros, the first of several, if it is longer than one. */
-function formatGroups(groups: readonly number[]): string {
-  let start = 0;
-  let longest = 1;
-  for (let i = 0, run = 0; i < 8; i++) {
-    run = groups[i] === 0 ? run + 1 : 0;
-    if (run > longest) [start, longest] = [i + 1 - run, run];
-  }
-  let text = "";
-  for (let i = 0; i < 8; i++) {
-    if (longest > 1 && i === start) {
-      text += "::";
-      i += longest - 1;
-    } else {
-      text += `${text === "" || text.endsWith(":") ? "" : ":"}${groups[i].toString(16)}`;
-    }
-  }
-  return text;
-}
-
-/** Returns a digit's value, up to 15, or Infinity. */
-function digitAt(text: string, at: number): number {
-  const code = text.charCodeAt(at);
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  const letter = code | 0x20;
-  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : Infinity;
-}
-
-/**
- * Returns the number of up to three digits behind the "/" at `at`, or `width` if the text ends there;
- * undefined for anything else.
- */
-function lengthAt(text: string, at: number, width: number): number | undefined {
-  if (at === text.length) return width;
-  let length = 0;
-  for (let i = at + 1; i < text.length; i++) {
-    length = 10 * length + (digitAt(text, i) < 10 ? digitAt(text, i) : Infinity);
-  }
-  return text[at] === "/" && at + 1 < text.length && at + 4 >= text.length && length <= width ? length : undefined;
+  const plain = parsePlain(text);
+  if (!plain || hasBitsBeyond(plain.bytes, plain.length)) return parseAny(text);
+  return { family: plain.bytes.length === 4 ? 4 : 6, ...plain };
 }
 
 function parseAny(text: string): Prefix {
@@ -379,7 +180,7 @@ function problemOf(block: Prefix): string | undefined {
 }
 
 /** Returns whether `outer` contains `inner`. Both have the same length in bytes. */
-function contains(outer: Block, inner: Block): boolean {
+export function contains(outer: Block, inner: Block): boolean {
   if (outer.length > inner.length) return false;
   for (let i = 0; 8 * i < outer.length; i++) {
     if (((outer.bytes[i] ^ inner.bytes[i]) & maskOf(outer.length, i)) !== 0) return false;
@@ -387,40 +188,7 @@ function contains(outer: Block, inner: Block): boolean {
   return true;
 }
 
-/** Blocks by the addresses that they span. A lookup's cost does not depend on how many there are. */
-export class BlockMap<T extends Block> {
-  /** Blocks by length, then by bytes, whose number tells the family. */
-  readonly #lengths = new Map<number, Map<string, T>>();
-
-  constructor(blocks: Iterable<T>) {
-    for (const block of blocks) {
-      const { bytes, length } = block;
-      let all = this.#lengths.get(length);
-      if (!all) this.#lengths.set(length, all = new Map<string, T>());
-      all.set(keyOf(bytes), block);
-    }
-  }
-
-  /** Returns the block that spans the same addresses. */
-  get({ bytes, length }: Block): T | undefined {
-    return this.#lengths.get(length)?.get(keyOf(bytes));
-  }
-
-  /** Returns a larger block that contains it. */
-  around({ bytes, length: inner }: Block): T | undefined {
-    for (const [length, blocks] of this.#lengths) {
-      const found = length < inner ? blocks.get(keyOf(masked(bytes, length))) : undefined;
-      if (found) return found;
-    }
-    return undefined;
-  }
-}
-
-function keyOf(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
-}
-
-function masked(bytes: Uint8Array, length: number): Uint8Array {
+export function masked(bytes: Uint8Array, length: number): Uint8Array {
   return bytes.map((byte, i) => byte & maskOf(length, i));
 }
 
@@ -429,6 +197,6 @@ function maskOf(length: number, i: number): number {
   return 0xff << Math.max(0, Math.min(8, 8 * (i + 1) - length)) & 0xff;
 }
 
-function usage(message: string): Failure {
+export function usage(message: string): Failure {
   return new Failure(message, EXIT.USAGE);
 }

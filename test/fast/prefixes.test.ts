@@ -8,8 +8,10 @@ import {
 } from "../../abi/tables.js";
 import { Service } from "../../abi/tcp.js";
 import { EXIT, Failure } from "../../src/base/failure.js";
+import { parseHostAddresses } from "../../src/prefix/hostaddresses.js";
+import { misfits } from "../../src/prefix/misfits.js";
 import {
-  type Address, formatBytes, misfits, parseAddress, parseHostAddresses, parsePrefix, type Prefix, serving,
+  type Address, formatBytes, parseAddress, parsePrefix, type Prefix, serving,
 } from "../../src/prefix/prefixes.js";
 import { examplesOf, pageOf, tableOf, type Table } from "../../src/engine/table.js";
 
