@@ -258,6 +258,20 @@ test("HP-6: a hop has limits of its own", async () => {
   assert.deepEqual(rig.dropped, { ttl_expired: 7 });
 });
 
+test("an error that a hop withholds takes nothing from its prefix, one to a source above its rate nothing from the hop",
+  async () => {
+    const limit = (burst: number) => ({ rate: 0.001, burst });
+    const path = { steps: [hop("10.98.0.1", { icmp: limit(2) }), THREE[1]] };
+    const rig = await rigWith(path, { policy: { ...BY_DEFAULT, limit: limit(4), sourceLimit: limit(1) } });
+    const sent = (ttl: number, ...sources: readonly string[]) =>
+      rig.respond(...sources.map((src) => icmpPacket({ src, ttl }))).length;
+    const sources = Array.from({ length: 9 }, (_, i) => `198.51.${i}.1`);
+    assert.equal(sent(1, sources[0], sources[0], sources[0]), 1);
+    assert.equal(sent(1, ...sources.slice(1, 5)), 1);
+    assert.equal(sent(2, ...sources.slice(5, 9)), 2);
+    assert.equal(rig.linear.counters[Counter.errorsLimited], 7);
+  });
+
 test("the errors of hops are counted by path, hop and type", async () => {
   for (const name of [undefined, "far \"away\""]) {
     const steps = [THREE[0], hop("10.98.0.2", { name: "core", mtu: 1300 })];
