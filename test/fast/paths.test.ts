@@ -289,6 +289,36 @@ test("the errors of hops are counted by path, hop and type", async () => {
   }
 });
 
+describe("errors for which there is no room", () => {
+  const sent = ({ linear: { counters } }: Rig) => [
+    counters[ERRORS + IcmpError.time_exceeded], counters[ERRORS6 + IcmpError.time_exceeded],
+    counters[ERRORS + IcmpError.port_unreachable], counters[ERRORS6 + IcmpError.port_unreachable],
+  ];
+
+  test("are not counted, be they a hop's or the prefix's", async () => {
+    const rig = await rigWith({ name: "far", steps: [{ ...THREE[0], link: delay(0, 10) }] }, { kept: 3 });
+    const { counters } = rig.linear;
+    assert.deepEqual(rig.respond(...Array.from({ length: 2 }, () => icmpPacket({ ttl: 1 }))), []);
+    assert.deepEqual(rig.respond(...Array.from({ length: 2 }, () => icmpv6Packet({ hopLimit: 1 }))), []);
+    assert.deepEqual([sent(rig), rig.linear.hopErrors[0].errors[0]], [[2, 1, 0, 0], 3]);
+    assert.deepEqual(rig.respond(udpPacket(), udpPacket6()), []);
+    assert.deepEqual([sent(rig), counters[Counter.keptAll]], [[2, 1, 0, 0], 3]);
+    assert.equal(until(rig, 2000).length, 3);
+    assert.deepEqual(rig.respond(udpPacket(), udpPacket6()), []);
+    assert.deepEqual(sent(rig), [2, 1, 1, 1]);
+    isBalanced(rig);
+  });
+
+  test("are other than those that a link loses", async () => {
+    const lossy = delay(0, 10, { loss: { kind: "packets", ranges: [[1, 1]] } });
+    const rig = await rigWith({ steps: [{ ...THREE[0], link: lossy }] });
+    rig.respond(icmpPacket({ ttl: 1 }), icmpPacket({ ttl: 1 }));
+    assert.equal(until(rig, 2000).length, 1);
+    assert.deepEqual([sent(rig)[0], rig.linear.hopErrors[0].errors[0]], [2, 2]);
+    isBalanced(rig);
+  });
+});
+
 test("a reload keeps what hops of a path remember, until it has the path no more", async () => {
   const steps = [hop("10.98.0.1", { icmp: { rate: 0.001, burst: 2 } })];
   const rig = await rigWith({ name: "far", steps }, { reloadable: true, prefixes: [PREFIX] });
