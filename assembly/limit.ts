@@ -35,20 +35,26 @@ export function permits(packet: usize, ip: usize): bool {
 
 /** Returns the same, for the rates that LIMIT_PREFIX and LIMIT_SOURCE in `limits` name. */
 export function permitsWithin(packet: usize, ip: usize, limits: u32): bool {
-  const limited = limits & (LIMIT_PREFIX | LIMIT_SOURCE);
-  if (!limited) return true;
+  // The source's bucket comes first, so that a source above its rate takes no tokens away from others.
+  return permitsSource(packet, ip, limits) && permitsPrefix(packet, limits);
+}
+
+/** Returns whether the rate of the source allows an answer, if LIMIT_SOURCE is in `limits`. */
+export function permitsSource(packet: usize, ip: usize, limits: u32): bool {
+  if (!(limits & LIMIT_SOURCE)) return true;
   const at = table();
-  const now = load<u64>(NOW);
-  if (limited & LIMIT_SOURCE) {
-    // The source's bucket comes first, so that a source above its rate takes no tokens away from others.
-    const bucket = SOURCE_BUCKETS + hash(packet, ip) * BUCKET_SIZE;
-    if (!take(bucket, load<f32>(at, SOURCE_LIMIT), load<f32>(at, SOURCE_LIMIT + 4), now)) return false;
-  }
-  if (!(limited & LIMIT_PREFIX)) return true;
+  const bucket = SOURCE_BUCKETS + hash(packet, ip) * BUCKET_SIZE;
+  return take(bucket, load<f32>(at, SOURCE_LIMIT), load<f32>(at, SOURCE_LIMIT + 4), load<u64>(NOW));
+}
+
+/** Returns whether the rate of the destination's prefix allows an answer, if LIMIT_PREFIX is in `limits`. */
+export function permitsPrefix(packet: usize, limits: u32): bool {
+  if (!(limits & LIMIT_PREFIX)) return true;
   const index = owner(packet) - FIRST_PREFIX;
-  const limit = at + <usize>(index * LIMIT_SIZE);
+  const limit = table() + <usize>(index * LIMIT_SIZE);
   return take(
-    PREFIX_BUCKETS + index * BUCKET_SIZE, load<f32>(limit, PREFIX_LIMITS), load<f32>(limit, PREFIX_LIMITS + 4), now,
+    PREFIX_BUCKETS + index * BUCKET_SIZE, load<f32>(limit, PREFIX_LIMITS), load<f32>(limit, PREFIX_LIMITS + 4),
+    load<u64>(NOW),
   );
 }
 

@@ -21,7 +21,7 @@ import { finish } from "../offload";
 import {
   answers, arrival, hasCrossed, isAhead, owner, protocol, route, setArrival, setCrossed, setRoute,
 } from "../packet";
-import { hopError } from "../path/error";
+import { countError, hopError } from "../path/error";
 import { comeBack, endAt, forward } from "../path/forward";
 import { recordBack, recordThere } from "../path/record";
 import {
@@ -94,13 +94,16 @@ export function slotsFor(prefix: i32, packets: u32): u32 {
   return packets * (own + copiesOf(pathOf(prefix)));
 }
 
-/** Sends a packet in answer to the one with this context, in addition to a reply. */
-export function emit(packet: usize, ip: usize, len: u32): void {
+/**
+ * Sends a packet in answer to the one with this context, in addition to a reply. Returns false if it had to be kept,
+ * and there was no room. What the way out loses has been sent.
+ */
+export function emit(packet: usize, ip: usize, len: u32): bool {
   if (answers(packet) & LINKED) {
-    send(owner(packet), routeOf(packet), arrival(packet), ip, len, NOBODY, Protocol.icmp);
-  } else {
-    queue(ip, len);
+    return send(owner(packet), routeOf(packet), arrival(packet), ip, len, NOBODY, Protocol.icmp);
   }
+  queue(ip, len);
+  return true;
 }
 
 /** Sends a packet of a prefix, now. */
@@ -169,8 +172,10 @@ function pastHops(way: usize, place: u32, ip: usize): void {
 function say(packet: usize, way: usize, place: u32, at: u64, ip: usize, len: u32, why: Drop): void {
   if (why != Drop.ttl_expired && why != Drop.pkt_too_big) return;
   const kind = why == Drop.ttl_expired ? HopError.time_exceeded : HopError.packet_too_big;
-  const error = hopError(packet, hopAt(way, place), place, ip, len, kind);
-  if (error) goBack(owner(packet), way, place, at, error, lenOf(error), NOBODY, Protocol.icmp);
+  const hop = hopAt(way, place);
+  const error = hopError(packet, hop, place, ip, len, kind);
+  if (!error || !goBack(owner(packet), way, place, at, error, lenOf(error), NOBODY, Protocol.icmp)) return;
+  countError(packet, hop, kind);
 }
 
 /** Has a copy of a packet go on from a place. It is judged when it comes, and has a verdict of its own. */
@@ -189,30 +194,33 @@ function copyIn(
 
 // ---- on the way out -------------------------------------------------------------------------------------------------
 
-/** Has a packet of a prefix go back by a route from `from` on. It counts as its reply, or as NOBODY's. */
-function send(prefix: i32, way: usize, from: u64, ip: usize, len: u32, counted: i32, protocol: u32): void {
+/**
+ * Has a packet of a prefix go back by a route from `from` on. It counts as its reply, or as NOBODY's. Returns false if
+ * there is no room to keep it.
+ */
+function send(prefix: i32, way: usize, from: u64, ip: usize, len: u32, counted: i32, protocol: u32): bool {
   const place = endOf(way, sourceOf(ip), ipv4.version(ip) == 6);
   if (way) {
     const verdict = comeBack(way, place, ip, len, roomFrom(prefix, way, place));
     if (verdict != DONE) {
       giveUp(ip, counted, reason(verdict));
-      return;
+      return true;
     }
   }
-  goBack(prefix, way, place, from, ip, len, counted, protocol);
+  return goBack(prefix, way, place, from, ip, len, counted, protocol);
 }
 
-/** Has a packet go through the ways out, from a place of its route on. */
+/** Has a packet go through the ways out, from a place of its route on. Returns false if there is no room to keep it. */
 function goBack(
   prefix: i32, way: usize, place: u32, from: u64, ip: usize, len: u32, counted: i32, protocol: u32,
-): void {
+): bool {
   const at = travelBack(prefix, way, place, place, from, ip, len, Copy.none, 0);
   if (at >= GONE) {
     giveUp(ip, counted, <Drop>(at - GONE));
-    return;
+    return true;
   }
   if (way) recordBack(way, place, ip);
-  depart(ip, len, at, counted, protocol, load<u32>(CHANGES));
+  return depart(ip, len, at, counted, protocol, load<u32>(CHANGES));
 }
 
 /** Does for the ways out what travel() does for those in. The packet itself comes from the place `start`. */
@@ -240,8 +248,8 @@ function travelBack(
   return at;
 }
 
-/** Sends or keeps a packet that leaves the ways out at `at`. */
-function depart(ip: usize, len: u32, at: u64, counted: i32, protocol: u32, changes: u32): void {
+/** Sends or keeps a packet that leaves the ways out at `at`. Returns false if there is no room to keep it. */
+function depart(ip: usize, len: u32, at: u64, counted: i32, protocol: u32, changes: u32): bool {
   if (changes & CHANGED_MARKED) mark(ip);
   const flip = flipOf(changes);
   if (at <= load<u64>(NOW) && !flip) {
@@ -251,7 +259,9 @@ function depart(ip: usize, len: u32, at: u64, counted: i32, protocol: u32, chang
     keep(ip, len, at, counted, protocol, flip);
   } else {
     giveUp(ip, counted, Drop.held_full);
+    return false;
   }
+  return true;
 }
 
 function giveUp(ip: usize, counted: i32, reason: Drop): void {

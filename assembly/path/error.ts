@@ -37,17 +37,24 @@ const TOS_BITS: u32 = 0x07;
  */
 export function hopError(packet: usize, hop: usize, place: u32, ip: usize, len: u32, error: HopError): usize {
   const six = family(packet) == 6;
-  const kind = error == HopError.time_exceeded ? IcmpError.time_exceeded : IcmpError.packet_too_big;
-  const counted = six ? ERRORS6 + kind : ERRORS + kind;
   if (!(six ? maySpeakOf6(ip) : maySpeakOf(ip)) || isFrom(hop, ip, six)) return 0;
-  const state: usize = load<u32>(hop, HOP_STATE);
   if (!mayError(
-    packet, ip, counted - ERRORS, state + HOP_BUCKET, load<f32>(hop, HOP_RATE), load<f32>(hop, HOP_BURST),
+    packet, ip, counterOf(packet, error) - ERRORS, <usize>load<u32>(hop, HOP_STATE) + HOP_BUCKET,
+    load<f32>(hop, HOP_RATE), load<f32>(hop, HOP_BURST),
   )) return 0;
-  add(counted, 1);
-  const errors = state + HOP_ERRORS + (<usize>error << 3);
-  store<f64>(errors, load<f64>(errors) + 1);
   return six ? error6(packet, hop, place, ip, len, error) : error4(packet, hop, place, ip, len, error);
+}
+
+/** Counts an error of a hop about a packet. */
+export function countError(packet: usize, hop: usize, error: HopError): void {
+  add(counterOf(packet, error), 1);
+  const errors = <usize>load<u32>(hop, HOP_STATE) + HOP_ERRORS + (<usize>error << 3);
+  store<f64>(errors, load<f64>(errors) + 1);
+}
+
+function counterOf(packet: usize, error: HopError): u32 {
+  const kind = error == HopError.time_exceeded ? IcmpError.time_exceeded : IcmpError.packet_too_big;
+  return (family(packet) == 6 ? ERRORS6 : ERRORS) + kind;
 }
 
 /** Returns whether a packet pretends to be from the hop. An error would go from its address to the same one. */

@@ -33,6 +33,5 @@ export function error(packet: usize, ip: usize, kind: IcmpError, type: u32, code
   // The checksum is a digest of the quoted packet, so it tells this error from others.
   if (ipv4.MIN_HEADER_LEN + msgLen > <u32>MIN_PATH_MTU) change += ipv4.allowFragments(reply, icmp.checksumOf(msg));
   if (change) ipv4.setTtl(reply, ttl(packet), change);
-  add(ERRORS + kind, 1);
-  emit(packet, reply, ipv4.MIN_HEADER_LEN + msgLen);
+  if (emit(packet, reply, ipv4.MIN_HEADER_LEN + msgLen)) add(ERRORS + kind, 1);
 }

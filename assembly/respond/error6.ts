@@ -30,6 +30,5 @@ export function error6(packet: usize, ip: usize, kind: IcmpError, type: u32, cod
   memory.copy(msg + icmpv6.HEADER_LEN, ip, quoted);
   ipv6.setHeader(reply, msgLen, ipv6.ICMPV6, ttl(packet), ipv6.dstAddr(ip), ipv6.srcAddr(ip));
   icmpv6.setError(msg, msgLen, type, code, parameter, ipv6.pseudoSum(reply, ipv6.ICMPV6, msgLen));
-  add(ERRORS6 + kind, 1);
-  emit(packet, reply, ipv6.HEADER_LEN + msgLen);
+  if (emit(packet, reply, ipv6.HEADER_LEN + msgLen)) add(ERRORS6 + kind, 1);
 }

@@ -4,7 +4,7 @@ import { NOW } from "../../abi/control";
 import { Counter } from "../../abi/counters";
 import { BUCKET_SIZE, ERROR_BUCKETS, ERROR_BURST, ERRORS_PER_MS } from "../../abi/limits";
 import { ANSWER_ERRORS } from "../../abi/tables";
-import { permits, take } from "../limit";
+import { permitsPrefix, permitsSource, take } from "../limit";
 import { add, spare } from "../memory";
 import { answers } from "../packet";
 import * as extension from "../wire/extension";
@@ -38,12 +38,13 @@ export function maySpeakOf6(ip: usize): bool {
  * `perMs` and holds `most`.
  */
 export function mayError(packet: usize, ip: usize, kind: u32, own: usize = 0, perMs: f64 = 0, most: f64 = 0): bool {
-  if (!(answers(packet) & ANSWER_ERRORS) || !spare()) return false;
+  const limits = answers(packet);
+  if (!(limits & ANSWER_ERRORS) || !spare()) return false;
   const now = load<u64>(NOW);
-  const bucket = ERROR_BUCKETS + kind * BUCKET_SIZE;
-  if (permits(packet, ip) && (!own || take(own, perMs, most, now)) && take(bucket, ERRORS_PER_MS, ERROR_BURST, now)) {
-    return true;
-  }
+  // An error that a router withholds takes nothing from its prefix, and one about a source above its rate nothing from
+  // the router.
+  if (permitsSource(packet, ip, limits) && (!own || take(own, perMs, most, now)) && permitsPrefix(packet, limits)
+    && take(ERROR_BUCKETS + kind * BUCKET_SIZE, ERRORS_PER_MS, ERROR_BURST, now)) return true;
   add(Counter.errorsLimited, 1);
   return false;
 }

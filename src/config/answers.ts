@@ -13,8 +13,9 @@ import { InterfaceLists } from "./interfaces.js";
 import { PREFIX_KEYS, type Key, type Values } from "./keys.js";
 import { Links } from "./links.js";
 import type { Path } from "./path.js";
-import { firstWithoutRoom, NO_ROOM, Paths, Places } from "./paths.js";
+import { Paths, Places } from "./paths.js";
 import { ListRoom, PortLists } from "./ports.js";
+import { firstWithoutRoom } from "./room.js";
 import { servicesOf } from "./services.js";
 import { PORT_PROTOCOLS, withBurst, type LimitSetting, type PortProtocol, type PrefixMap } from "./types.js";
 
@@ -177,8 +178,13 @@ export class PrefixAnswers {
       if (misfit === undefined) continue;
       this.#diagnostics.say("prefixes", `prefix ${prefix.text}: ${misfit}`, this.#diagnostics.pathOf("prefixes", i));
     }
-    const excess = firstWithoutRoom(this.#routes.all);
-    if (excess >= 0) this.#diagnostics.say("prefixes", NO_ROOM, this.#diagnostics.pathOf("prefixes", excess));
+  }
+
+  /** Refuses links and paths for which there is no room. */
+  checkRoom(): void {
+    const excess = firstWithoutRoom(this.#links.all, this.#routes.all);
+    if (!excess) return;
+    this.#diagnostics.say("prefixes", excess.message, this.#diagnostics.pathOf("prefixes", excess.index));
   }
 
   /** Returns the prefixes with what they answer. */

@@ -1,7 +1,4 @@
 /** Makes links of what a configuration says about them. */
-import { MAX_LINK_DATA } from "../../abi/tables.js";
-import { MAX_LINKS } from "../../abi/ways.js";
-import { LinkData } from "../engine/links.js";
 import { CLEAR_WAY, type Link, type Way } from "../prefix/link.js";
 import { arithmeticOf } from "./compat.js";
 import { checkShape } from "./linkshape.js";
@@ -27,10 +24,6 @@ export class Links {
   readonly #named = new Map<string, Link>();
   readonly #own = new Map<string, Link | undefined>();
   readonly #folder: string;
-  /** The links that prefixes have, and how many bytes these need besides. */
-  readonly #used = new Set<Link>();
-  readonly #data = new LinkData();
-  #bytes = 0;
 
   /** Relative paths of files are relative to `folder`. */
   constructor(maps: Readonly<Record<string, LinkMap>>, folder: string, say: Say) {
@@ -61,26 +54,11 @@ export class Links {
         const known = names.length === 0 ? "has none" : `has ${names.slice(0, MAX_SHOWN).join(", ")}${more}`;
         say(path, `"${setting.slice(0, 64)}" is no link's name; expected one under links, which ${known}, or none`);
       }
-      return link && this.#use(link, path, say);
+      return link;
     }
     const text = JSON.stringify(setting);
     if (!this.#own.has(text)) this.#own.set(text, this.#linkOf(setting, path, say));
-    const link = this.#own.get(text);
-    return link && this.#use(link, path, say);
-  }
-
-  /** Notes that a prefix has the link, and reports the first one that does not fit. */
-  #use(link: Link, path: Path, say: Say): Link {
-    if (this.#used.size > MAX_LINKS || this.#bytes > MAX_LINK_DATA || this.#used.has(link)) return link;
-    this.#used.add(link);
-    this.#bytes += this.#data.of(link);
-    if (this.#used.size > MAX_LINKS) {
-      say(path, `prefixes have more than ${MAX_LINKS} different links; let some of them have the same`);
-    } else if (this.#bytes > MAX_LINK_DATA) {
-      say(path, `the tables, traces, queues and lists of packets of links need more than ${MAX_LINK_DATA >> 20} MiB; let `
-      + "some prefixes have the same link, or shorten queues");
-    }
-    return link;
+    return this.#own.get(text);
   }
 
   #linkOf(map: LinkMap, path: Path, say: Say): Link | undefined {

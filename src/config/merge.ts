@@ -76,6 +76,7 @@ class Merger {
       answers.makeInterfaces();
       answers.makeLinks();
       answers.checkRoutes(prefixes);
+      answers.checkRoom();
       if (answers.linked) checkKept(this.#values, this.#diagnostics);
     }
     const whole = prefixes.length > 0 && ![...prefixes, ...exceptions].includes(undefined);

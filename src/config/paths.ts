@@ -1,5 +1,5 @@
 /** Makes paths of what a configuration says about them. hops.ts makes each hop. */
-import { HOP_STATES, MAX_ROUTES } from "../../abi/hops.js";
+import { MAX_ROUTES } from "../../abi/hops.js";
 import type { Fork, Hop, RouterPath } from "../prefix/path.js";
 import type { Family } from "../prefix/prefixes.js";
 import { IPV6_MIN_MTU } from "../sys/uapi.js";
@@ -108,24 +108,6 @@ export function isFork(step: Hop | Fork): step is Fork {
 export function hopsOf(count: number): string {
   return count === 1 ? "1 hop" : `${count} hops`;
 }
-
-/**
- * Returns the index of the first prefix whose path does not fit beside those before it; -1 if all do. Prefixes share a
- * path that has a name. Any other is each prefix's own, since its hops count and limit errors for that prefix alone.
- */
-export function firstWithoutRoom(routes: readonly (RouterPath | undefined)[]): number {
-  const named = new Set<RouterPath>();
-  let states = 0;
-  return routes.findIndex((route) => {
-    if (!route || named.has(route)) return false;
-    if (route.name !== undefined) named.add(route);
-    states += route.steps.reduce((sum, step) => sum + (isFork(step) ? 1 + step.branches.flat().length : 1), 0);
-    return states > HOP_STATES;
-  });
-}
-
-export const NO_ROOM = `prefixes have paths of more than ${HOP_STATES} hops and branching points; `
-  + "have prefixes share a path by its name under paths, or shorten paths";
 
 /** Reports a path that is too long, or whose errors would not reach the sender. */
 function fits({ steps }: RouterPath, path: Path, say: Say): boolean {

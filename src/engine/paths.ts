@@ -43,6 +43,23 @@ export function isFork(step: Hop | Fork): step is Fork {
   return "branches" in step;
 }
 
+/** Returns how many states of hops and forks a path has. */
+export function statesOf(path: RouterPath): number {
+  return hopsOf(path).length + path.steps.filter(isFork).length;
+}
+
+/** Returns how many bytes a path takes of what a table has of paths. @throws RangeError as routesOf() does */
+export function lenOf(path: RouterPath): number {
+  const [routes, forks] = [routesOf(path), path.steps.filter(isFork)];
+  return [
+    PATH_RECORD_SIZE, FORK_SIZE * forks.length, ROUTE_SIZE * routes.length, ...routes.map(({ length }) => 4 * length),
+    ...hopsOf(path).flatMap(({ step, at }) => [
+      HOP_SIZE, extensionOf(step, 4).length, extensionOf(step, 6).length,
+      HOP_RECORD_SIZE, Buffer.byteLength(labelOf(step, at)), Buffer.byteLength(path.name ?? ""),
+    ]),
+  ].reduce((sum, bytes) => sum + roundUp(bytes), 0);
+}
+
 /** Writes the paths of a table at an address, whose links are at `links`, and returns the addresses of the paths. */
 export function place(
   memory: WebAssembly.Memory, table: number, paths: readonly PlacedPath[], links: readonly number[], seed: bigint,
@@ -202,10 +219,14 @@ class Writer {
   /** Returns the address of so many bytes. @throws RangeError */
   #take(bytes: number): number {
     const at = this.#at;
-    this.#at = Math.ceil((at + bytes) / 8) * 8;
+    this.#at = at + roundUp(bytes);
     if (this.#at > this.#end) throw new RangeError(`paths need more than ${MAX_PATH_DATA} bytes`);
     return at;
   }
+}
+
+function roundUp(bytes: number): number {
+  return Math.ceil(bytes / 8) * 8;
 }
 
 function copies({ link }: Hop): boolean {

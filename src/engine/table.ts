@@ -11,16 +11,14 @@ import {
 import {
   FAMILIES, formatBytes, lastOf, NEVER_VALID, sizeOf, sumOf, type Address, type Family, type Prefix, type Serving,
 } from "../prefix/prefixes.js";
-import { CLEAR_WAY, type Link } from "../prefix/link.js";
-import type { RouterPath } from "../prefix/path.js";
+import type { Link } from "../prefix/link.js";
 import type { Limit, PortRange, PortService } from "../prefix/policy.js";
 import { PAGE } from "../prefix/streams.js";
-import { hopsOf, type PlacedPath } from "./paths.js";
+import type { PlacedPath } from "./paths.js";
+import { Ways } from "./ways.js";
 
 /** Limit of each source's answers from UDP services where no other is set: a loop has no TTL of which it would die. */
 const UDP_SOURCE_LIMIT: Limit = { rate: 1000, burst: 1000 };
-
-const CLEAR_LINK: Link = { in: CLEAR_WAY, out: CLEAR_WAY };
 
 /** The used parts of a table, without the room between them. */
 export interface Table {
@@ -102,21 +100,19 @@ export function tableOf(
   const linkOf = new Uint32Array(end);
   const [ports, udpPorts] = [new Lists<readonly PortRange[]>(), new Lists<readonly PortRange[]>()];
   const interfaceLists = new Lists<Uint8Array>();
-  const links = new LinkList();
   const pathOf = new Uint32Array(end);
-  const paths = new PathList(links);
+  const ways = new Ways();
   prefixes.forEach(({ answers }, i) => {
-    const { ttl, echo, timestamp, errors, unreachable, tcp, udp, interfaces, limit, path } = answers;
-    // A path ends with a link, which may do nothing: what the engine does for links it does for paths.
-    const link = answers.link ?? (path ? CLEAR_LINK : undefined);
+    const { ttl, echo, timestamp, errors, unreachable, tcp, udp, interfaces, limit } = answers;
     const index = indices[i];
+    const { link, path } = ways.add(answers.link, answers.path, index);
     known[index] = ttl | (echo ? ANSWER_ECHO : 0) | (timestamp ? ANSWER_TIMESTAMP : 0) | (errors ? ANSWER_ERRORS : 0)
       | unreachable.udp << UNREACHABLE_UDP_SHIFT | unreachable.other << UNREACHABLE_OTHER_SHIFT
       | (limit ? LIMIT_PREFIX : 0) | (sourceLimit ? LIMIT_SOURCE : 0) | (tcp ? ANSWER_TCP : 0)
-      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0) | (interfaces ? ANSWER_PROBE : 0) | (link ? LINKED : 0)
-      | (path ? PATHED : 0);
-    if (link) linkOf[index] = links.placeOf(link);
-    if (path) pathOf[index] = paths.placeOf(path, index);
+      | (udp && udp.ports.length > 0 ? ANSWER_UDP : 0) | (interfaces ? ANSWER_PROBE : 0) | (link > 0 ? LINKED : 0)
+      | (path > 0 ? PATHED : 0);
+    linkOf[index] = link;
+    pathOf[index] = path;
     if (limit) setLimit(limits, 2 * index, limit, shares);
     if (udp) udps[index] = udpPorts.placeOf(udp.ports);
     if (interfaces) probed[index] = interfaceLists.placeOf(interfaces);
@@ -127,47 +123,9 @@ export function tableOf(
   const services = [...new Set([...ports.all, ...udpPorts.all].flatMap((list) => list.map(({ service }) => service)))];
   return {
     ...tries, answers: known, limits, tcp: tcps, udp: udps, interfaces: probed, interfaceLists: interfaceLists.all,
-    ports: ports.all, udpPorts: udpPorts.all, services, linkOf, links: links.all, pathOf,
-    paths: paths.all, seed: policy.seed ?? 0n,
+    ports: ports.all, udpPorts: udpPorts.all, services, linkOf, links: ways.links, pathOf,
+    paths: ways.paths, seed: policy.seed ?? 0n,
   };
-}
-
-/** The different links that prefixes have. */
-class LinkList {
-  readonly all: Link[] = [];
-  readonly #places = new Map<Link, number>();
-
-  /** Returns the link's place in `all` plus 1. A queue of so many packets is one prefix's unless the link is shared. */
-  placeOf(link: Link): number {
-    const isOwn = link.name === undefined && [link.in, link.out].some(({ rate }) => rate?.queuePackets !== undefined);
-    const place = isOwn ? undefined : this.#places.get(link);
-    if (place !== undefined) return place;
-    this.#places.set(link, this.all.push(link));
-    return this.all.length;
-  }
-}
-
-/** The different paths that prefixes have. */
-class PathList {
-  readonly all: PlacedPath[] = [];
-  readonly #links: LinkList;
-  readonly #places = new Map<string, number>();
-
-  constructor(links: LinkList) {
-    this.#links = links;
-  }
-
-  /** Returns the path's place in `all` plus 1. Without a name, it is this prefix's alone. */
-  placeOf(path: RouterPath, index: number): number {
-    const place = path.name === undefined ? undefined : this.#places.get(path.name);
-    if (place !== undefined) return place;
-    const links = new Map(
-      hopsOf(path).flatMap(({ step }) => step.link ? [[step, this.#links.placeOf(step.link)] as const] : []),
-    );
-    const next = this.all.push({ path, owner: path.name ?? index, links });
-    if (path.name !== undefined) this.#places.set(path.name, next);
-    return next;
-  }
 }
 
 /** Lists by their identity: prefixes that have the same ports, say, have the same list. */

@@ -481,11 +481,23 @@ describe("a link that is wrong: where, what, and what was expected", () => {
   const different = (count: number, linkAt: (i: number) => string) => `prefixes:\n${Array.from({ length: count }, (_, i) =>
     `  - { prefix: 10.0.${i >> 8}.${i & 255}, link: ${linkAt(i)} }\n`).join("")}`;
 
-  test("more different links than fit", () => {
+  const tooMany = "prefixes have more than 4096 links, of which one that has no name, but a queue in packets, counts "
+    + "for each prefix; have prefixes share a link by its name under links";
+
+  test("more links than fit", () => {
     assert.equal(refusal(different(4096, (i) => `{ rtt: ${i}us }`)), undefined);
-    assert.deepEqual(refusal(different(5000, (i) => `{ rtt: ${i}us }`))?.lines, [
-      "FILE:4098:32: prefixes have more than 4096 different links; let some of them have the same",
-    ]);
+    assert.deepEqual(
+      refusal(different(5000, (i) => `{ rtt: ${i}us }`)), { lines: [`FILE:4098:15: ${tooMany}`], status: EXIT.CONFIG },
+    );
+  });
+
+  test("a link without a name that has a queue in packets for more prefixes than fit", () => {
+    const queue = (name: string, count: number) => `${name}: { out: { rate: 1mbit, queue: 10packets } }`
+      + `\n${different(count, () => "none").replaceAll(", link: none", "")}`;
+    assert.equal(refusal(queue("link", 4096)), undefined);
+    assert.deepEqual(refusal(queue("link", 4100))?.lines, [`FILE:4099:15: ${tooMany}`]);
+    assert.equal(refusal(queue("link: dsl\nlinks:\n  dsl", 4100)), undefined);
+    assert.equal(refusal(queue("link", 4100).replace("10packets", "10ms")), undefined);
   });
 
   test("5,000 links with names fit, if no more than 4,096 of them are a prefix's", () => {
@@ -497,10 +509,11 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     // A queue of 10,000 packets takes 80,008 bytes, and 104 of them are the last that fit in 8 MiB.
     const queue = (i: number) => `{ out: { delay: ${i}us, rate: 1mbit, queue: 10000packets } }`;
     assert.equal(refusal(different(104, queue)), undefined);
-    assert.deepEqual(refusal(different(200, queue))?.lines, [
-      "FILE:106:33: the tables, traces, queues and lists of packets of links need more than 8 MiB; let some "
-      + "prefixes have the same link, or shorten queues",
-    ]);
+    const tooMuch = "prefixes have links whose queues in packets, tables, traces and lists of packets need more than 8 "
+      + "MiB; have prefixes share a link by its name under links, shorten queues, or give them in time or bytes";
+    for (const link of [queue, () => "{ in: { rate: 1mbit, queue: 10000packets } }"]) {
+      assert.deepEqual(refusal(different(200, link))?.lines, [`FILE:106:15: ${tooMuch}`]);
+    }
   });
 });
 

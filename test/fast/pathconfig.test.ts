@@ -238,6 +238,21 @@ describe("a path that is wrong: where, what, and what was expected", () => {
     assert.deepEqual(refusal(behind(2049, fork))?.lines, [`FILE:2050:15: ${noRoom}`]);
   });
 
+  test("paths that need more bytes than there is room for", () => {
+    const times = (count: number, step: string) => Array.from({ length: count }, () => step);
+    const hop = "{ hop: 10.98.0.1, mpls: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16] }";
+    // Of its 256 ways, each lists its 56 hops.
+    const long = `[${[...times(8, `{ any: [[${hop}], [${hop}]] }`), ...times(48, hop)].join(", ")}]`;
+    const prefixes = (count: number) => behind(count, "none").replaceAll(", path: none", "");
+    assert.equal(refusal(`path: ${long}\n${prefixes(106)}`), undefined);
+    assert.deepEqual(refusal(`path: ${long}\n${prefixes(110)}`), {
+      lines: ["FILE:109:15: prefixes have paths that need more than 8 MiB; have prefixes share a path by its name "
+        + "under paths, or have fewer hops, branches and labels"],
+      status: EXIT.CONFIG,
+    });
+    assert.equal(refusal(`paths: { far: ${long} }\npath: far\n${prefixes(110)}`), undefined);
+  });
+
   test("the engine js has none", () => {
     assert.match(refusal(`${P}path: [{ silent: true }]\nengine: js\n`)?.lines.join() ?? "", /^FILE:2:7: .*has no paths/);
     assert.match(refusal("prefixes: [{ prefix: 10.0.0.0/24, path: none }]\nengine: js\n")?.lines.join() ?? "",

@@ -258,6 +258,20 @@ test("HP-6: a hop has limits of its own", async () => {
   assert.deepEqual(rig.dropped, { ttl_expired: 7 });
 });
 
+test("an error that a hop withholds takes nothing from its prefix, one to a source above its rate nothing from the hop",
+  async () => {
+    const limit = (burst: number) => ({ rate: 0.001, burst });
+    const path = { steps: [hop("10.98.0.1", { icmp: limit(2) }), THREE[1]] };
+    const rig = await rigWith(path, { policy: { ...BY_DEFAULT, limit: limit(4), sourceLimit: limit(1) } });
+    const sent = (ttl: number, ...sources: readonly string[]) =>
+      rig.respond(...sources.map((src) => icmpPacket({ src, ttl }))).length;
+    const sources = Array.from({ length: 9 }, (_, i) => `198.51.${i}.1`);
+    assert.equal(sent(1, sources[0], sources[0], sources[0]), 1);
+    assert.equal(sent(1, ...sources.slice(1, 5)), 1);
+    assert.equal(sent(2, ...sources.slice(5, 9)), 2);
+    assert.equal(rig.linear.counters[Counter.errorsLimited], 7);
+  });
+
 test("the errors of hops are counted by path, hop and type", async () => {
   for (const name of [undefined, "far \"away\""]) {
     const steps = [THREE[0], hop("10.98.0.2", { name: "core", mtu: 1300 })];
@@ -273,6 +287,36 @@ test("the errors of hops are counted by path, hop and type", async () => {
       `pongd_hop_errors_total{path="${path}",hop="core",type="packet_too_big"} 1`,
     ]);
   }
+});
+
+describe("errors for which there is no room", () => {
+  const sent = ({ linear: { counters } }: Rig) => [
+    counters[ERRORS + IcmpError.time_exceeded], counters[ERRORS6 + IcmpError.time_exceeded],
+    counters[ERRORS + IcmpError.port_unreachable], counters[ERRORS6 + IcmpError.port_unreachable],
+  ];
+
+  test("are not counted, be they a hop's or the prefix's", async () => {
+    const rig = await rigWith({ name: "far", steps: [{ ...THREE[0], link: delay(0, 10) }] }, { kept: 3 });
+    const { counters } = rig.linear;
+    assert.deepEqual(rig.respond(...Array.from({ length: 2 }, () => icmpPacket({ ttl: 1 }))), []);
+    assert.deepEqual(rig.respond(...Array.from({ length: 2 }, () => icmpv6Packet({ hopLimit: 1 }))), []);
+    assert.deepEqual([sent(rig), rig.linear.hopErrors[0].errors[0]], [[2, 1, 0, 0], 3]);
+    assert.deepEqual(rig.respond(udpPacket(), udpPacket6()), []);
+    assert.deepEqual([sent(rig), counters[Counter.keptAll]], [[2, 1, 0, 0], 3]);
+    assert.equal(until(rig, 2000).length, 3);
+    assert.deepEqual(rig.respond(udpPacket(), udpPacket6()), []);
+    assert.deepEqual(sent(rig), [2, 1, 1, 1]);
+    isBalanced(rig);
+  });
+
+  test("are other than those that a link loses", async () => {
+    const lossy = delay(0, 10, { loss: { kind: "packets", ranges: [[1, 1]] } });
+    const rig = await rigWith({ steps: [{ ...THREE[0], link: lossy }] });
+    rig.respond(icmpPacket({ ttl: 1 }), icmpPacket({ ttl: 1 }));
+    assert.equal(until(rig, 2000).length, 1);
+    assert.deepEqual([sent(rig)[0], rig.linear.hopErrors[0].errors[0]], [2, 2]);
+    isBalanced(rig);
+  });
 });
 
 test("a reload keeps what hops of a path remember, until it has the path no more", async () => {
