@@ -88,7 +88,8 @@ export function sizeOf(prefix: Prefix): number {
 export function parseBlock(text: string): Prefix {
   const plain = parsePlain(text);
   if (!plain || hasBitsBeyond(plain.bytes, plain.length)) return parseAny(text);
-  return { family: plain.bytes.length === 4 ? 4 : 6, ...plain };
+  const { bytes, length } = plain;
+  return { family: bytes.length === 4 ? 4 : 6, bytes, length, text: plain.text };
 }
 
 function parseAny(text: string): Prefix {
