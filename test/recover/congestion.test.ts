@@ -180,7 +180,7 @@ describe("congestion avoidance", () => {
   });
 
   test("leaves whole segments, as many as Linux does", async () => {
-    for (const [segments, left] of [[10, 7], [11, 7], [14, 9], [14.9, 10], [20, 14], [40, 28], [3, 2], [2, 2]] as const) {
+    for (const [segments, left] of [[10, 7], [11, 7], [14, 9], [14.9, 10], [20, 14], [40, 28], [3, 2], [2, 2]]) {
       const sender = await sending();
       sender.set(CWND, Math.round(segments * MSS));
       sender.wait(20 * MS);
