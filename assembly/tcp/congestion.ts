@@ -5,6 +5,7 @@ import { NOW } from "../../abi/control";
 import { BACKOFF, CWND, MSS, SND_NXT, SND_UNA, SSTHRESH, W_MAX } from "../../abi/tcp";
 import { after, before, LOSS, marked } from "./connection";
 import * as fields from "./fields";
+import { segmentLen } from "./flight";
 import { smoothed } from "./rtt";
 
 /** RFC 6928 §2: ten segments, and about so many bytes at most. */
@@ -19,7 +20,8 @@ const MAX_GROWTH: u32 = 8;
 
 /** RFC 9438 §4.1: C in segments/s³, β, and α for windows below cwnd_prior. */
 const C: f64 = 0.4;
-const BETA: f64 = 0.7;
+const BETA_TENTHS: u32 = 7;
+const BETA: f64 = <f64>BETA_TENTHS / 10;
 const ALPHA: f64 = 3 * (1 - BETA) / (1 + BETA);
 
 /** RFC 9406 §4.3, in µs. */
@@ -161,17 +163,16 @@ function beginEpoch(c: usize, f: usize, cwnd: f64, mss: f64, now: u64): void {
 }
 
 /**
- * Something was lost or marked: sets the threshold (RFC 9438 §4.6), and the window behind which growth is slow. Of the
- * threshold only whole segments count, as in Linux: with the rest, a small window would take more than its share of a
+ * Something was lost or marked: sets the threshold (RFC 9438 §4.6), and the window behind which growth is slow. Only
+ * whole segments of the window count, as in Linux: with the rest, a small window would take more than its share of a
  * path beside Linux's senders.
  */
 export function reduce(c: usize, f: usize): void {
   const cwnd = load<u32>(c, CWND);
-  const mss: u32 = load<u16>(c, MSS);
   // RFC 9438 §4.7, fast convergence: a window that comes to less than the last time leaves room for others.
   store<u32>(c, cwnd < load<u32>(c, W_MAX) ? <u32>(<f64>cwnd * (1 + BETA) / 2) : cwnd, W_MAX);
-  const left = <u32>nearest(<f64>cwnd * BETA);
-  store<u32>(c, max(left - left % mss, 2 * mss), SSTHRESH);
+  const len = segmentLen(c);
+  store<u32>(c, len * max<u32>(cwnd / len * BETA_TENTHS / 10, 2), SSTHRESH);
   if (!f) return;
   store<u64>(f, 0, fields.EPOCH);
   store<u32>(f, cwnd, fields.CWND_PRIOR);

@@ -179,15 +179,18 @@ describe("congestion avoidance", () => {
     }
   });
 
-  test("leaves whole segments, as many as Linux does", async () => {
-    for (const [segments, left] of [[10, 7], [11, 7], [14, 9], [14.9, 10], [20, 14], [40, 28], [3, 2], [2, 2]]) {
-      const sender = await sending();
-      sender.set(CWND, Math.round(segments * MSS));
-      sender.wait(20 * MS);
-      sender.ack({ ack: 0, sacks: [[MSS, 5 * MSS]] });
-      assert.equal(sender.ssthresh, left * MSS, `${segments} segments`);
-    }
-  });
+  for (const timestamps of [false, true]) {
+    test(`leaves whole segments, as many as Linux does, with${timestamps ? "" : "out"} timestamps`, async () => {
+      for (const [segments, left] of [[10, 7], [11, 7], [14, 9], [14.9, 9], [20, 14], [90, 63], [3, 2], [2, 2]]) {
+        const sender = await sending({ timestamps });
+        const { segment } = sender;
+        sender.set(CWND, Math.round(segments * segment));
+        sender.wait(20 * MS);
+        sender.ack({ ack: 0, sacks: [[segment, 5 * segment]] });
+        assert.equal(sender.ssthresh, left * segment, `${segments} segments`);
+      }
+    });
+  }
 
   test("no time and no window is too large for its arithmetic", async () => {
     const sender = await sending({ window: 2 ** 31 - 1 });
