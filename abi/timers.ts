@@ -48,4 +48,6 @@ export enum Timer {
   irtt,
   /** A kept packet comes, to be judged. */
   arriving,
+  /** A hop's kept error begins its way back. */
+  returning,
 }

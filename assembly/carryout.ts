@@ -6,7 +6,7 @@ import { LINKED } from "../abi/tables";
 import { ipv4Input } from "./judge/ipv4";
 import { ipv6Input } from "./judge/ipv6";
 import * as kept from "./kept";
-import { leave } from "./link/link";
+import { goBackFrom, leave } from "./link/link";
 import { add, answered, free, queue } from "./memory";
 import { answers, begin, family, owner, protocol, setCrossed, setFamily, setRoute } from "./packet";
 import { isDrop, isReply, KEPT, reason, SPOILT } from "./verdict";
@@ -44,11 +44,26 @@ export function arrived(record: usize): void {
   begin(CONTEXT, ip, familyOf(ip));
   setCrossed(CONTEXT);
   setRoute(CONTEXT, kept.routeOf(record));
-  // The caller has seen that there is room for its reply. Nothing else may take that.
-  const unjudged = load<u32>(UNJUDGED);
-  store<u32>(UNJUDGED, unjudged + 1);
+  const unjudged = reserve();
   carryOut(ip, kept.lengthOf(record));
   store<u32>(UNJUDGED, unjudged);
+}
+
+/** Has an error of a hop go back, after it was kept for that. */
+export function returned(record: usize): void {
+  kept.returned();
+  const unjudged = reserve();
+  goBackFrom(
+    kept.ownerOf(record), kept.routeOf(record), kept.placeOf(record), kept.packetOf(record), kept.lengthOf(record),
+  );
+  store<u32>(UNJUDGED, unjudged);
+}
+
+/** The caller has seen that there is room for one packet. Nothing else may take that. Returns what UNJUDGED was. */
+function reserve(): u32 {
+  const unjudged = load<u32>(UNJUDGED);
+  store<u32>(UNJUDGED, unjudged + 1);
+  return unjudged;
 }
 
 function input(ip: usize, length: u32): i32 {

@@ -2,7 +2,7 @@
 
 import { Drop } from "../abi/counters";
 import { Timer } from "../abi/timers";
-import { arrived } from "./carryout";
+import { arrived, returned } from "./carryout";
 import { cut } from "./cut";
 import { ipv4Expired } from "./judge/ipv4";
 import { ipv6Expired } from "./judge/ipv6";
@@ -28,6 +28,7 @@ export function expire(): void {
     switch (timers.kind(timer)) {
       case Timer.kept: release(timer); break;
       case Timer.arriving: arrived(timer); break;
+      case Timer.returning: returned(timer); break;
       case Timer.refused: cut(timer); break;
       case Timer.connection: fire(timer); break;
       case Timer.wait: timewait.expire(); break;

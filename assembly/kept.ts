@@ -1,9 +1,11 @@
 // Kept packets: they stay in their slots until their time, and are sent then, or judged. A packet keeps a slot, and the
 // record of that slot, but none of the receive loop's room: nothing about it is looked at before its time.
 //
-//  record  0 ┌───────┬────────┬────────┬───────┬──────────┬──────┐
-//            │ timer │ packet │ length │ owner │ protocol │ flip │
-//            └───────┴────────┴────────┴───────┴──────────┴──────┘
+//  record  0 ┌───────┬────────┬────────┬───────┬──────────┬───────┐
+//            │ timer │ packet │ length │ owner │ protocol │ flip  │ to be sent
+//            │       │        │        │       │ route    │       │ to be judged
+//            │       │        │        │ owner │ route    │ place │ an error that begins its way back
+//            └───────┴────────┴────────┴───────┴──────────┴───────┘
 
 import { SLOT_SIZE } from "../abi/control";
 import { COUNTERS, Counter, Protocol } from "../abi/counters";
@@ -20,8 +22,8 @@ const LENGTH: usize = TIMER_SIZE + 4;
 const OWNER: usize = TIMER_SIZE + 8;
 const PROTOCOL: usize = TIMER_SIZE + 12;
 const FLIP: usize = TIMER_SIZE + 16;
-/** The route of a packet that is to be judged lies where a reply has its owner. */
-const ROUTE: usize = OWNER;
+const ROUTE: usize = PROTOCOL;
+const PLACE: usize = FLIP;
 
 /** Returns whether another packet may be kept. */
 export function mayKeep(): bool {
@@ -48,6 +50,15 @@ export function keepArriving(packet: usize, length: u32, due: u64, route: u32): 
   store<u32>(record, route, ROUTE);
   set(record, packet, length, Timer.arriving, due);
   add(Counter.kept, 1);
+}
+
+/** Keeps the error of `length` bytes of a hop at a place of a route, which begins its way back at `due`. */
+export function keepReturning(packet: usize, length: u32, due: u64, owner: i32, route: u32, place: u32): void {
+  const record = recordOf(packet);
+  store<i32>(record, owner, OWNER);
+  store<u32>(record, route, ROUTE);
+  store<u32>(record, place, PLACE);
+  set(record, packet, length, Timer.returning, due);
 }
 
 function set(record: usize, packet: usize, length: u32, kind: Timer, due: u64): void {
@@ -92,6 +103,11 @@ export function arrived(): void {
   add(Counter.kept, -1);
 }
 
+/** Lets go of an error that is about to go back. */
+export function returned(): void {
+  add(Counter.keptAll, -1);
+}
+
 export function packetOf(record: usize): usize {
   return load<u32>(record, PACKET);
 }
@@ -100,8 +116,16 @@ export function lengthOf(record: usize): u32 {
   return load<u32>(record, LENGTH);
 }
 
+export function ownerOf(record: usize): i32 {
+  return load<i32>(record, OWNER);
+}
+
 export function routeOf(record: usize): u32 {
   return load<u32>(record, ROUTE);
+}
+
+export function placeOf(record: usize): u32 {
+  return load<u32>(record, PLACE);
 }
 
 /** Changes a bit of a packet. */

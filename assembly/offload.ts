@@ -19,9 +19,10 @@ import { OFFLOAD_CSUM, OFFLOAD_TSO4, OFFLOAD_TSO6, SIZEOF_VNET_HEADER } from "..
 import { SLOT_ALIGN } from "../abi/slots";
 import { checksum, sumWide } from "./checksum";
 import { receivedSlot } from "./memory";
-import { clearFlags, family, flags, kind, setUnfinished, sumOffset, sumStart } from "./packet";
+import { clearFlags, family, flags, kind, segmentSize, setUnfinished, sumOffset, sumStart } from "./packet";
 import * as ipv4 from "./wire/ipv4";
 import * as ipv6 from "./wire/ipv6";
+import * as tcp from "./wire/tcp";
 import * as vnet from "./wire/vnet";
 
 /** The largest header of TCP, and the most bytes of a packet that the kernel takes, link header excepted. */
@@ -85,7 +86,8 @@ export function accept(packet: usize, ip: usize): void {
   const flagsAndKind = vnet.flagsAndKind(header);
   if (!flagsAndKind) return;
   const linkLen = <u32>(ip - header) - SIZEOF_VNET_HEADER;
-  setUnfinished(packet, flagsAndKind, vnet.sumStart(header) - linkLen, vnet.sumOffset(header));
+  const start = vnet.sumStart(header) - linkLen;
+  setUnfinished(packet, flagsAndKind, start, vnet.sumOffset(header), vnet.segmentSize(header));
   vnet.clear(header);
 }
 
@@ -97,6 +99,14 @@ export function verified(packet: usize): bool {
 /** Returns whether the packet is one of several segments, and so longer than what was sent. */
 export function isSegments(packet: usize): bool {
   return kind(packet) != vnet.GSO_NONE;
+}
+
+/** Returns how long the packet of `len` bytes at `ip` is on the wire; of several segments in one, the first. */
+export function wireLen(packet: usize, ip: usize, len: u32): u32 {
+  if (!isSegments(packet)) return len;
+  const start: u32 = family(packet) == 6 ? ipv6.HEADER_LEN : ipv4.headerLen(ip);
+  if (start + tcp.MIN_HEADER_LEN > len) return len;
+  return min(len, start + tcp.headerLen(ip + start) + segmentSize(packet));
 }
 
 /**

@@ -2,7 +2,7 @@
 // CONTEXT. Whatever answers later, as a datagram in reassembly does, has one of its own.
 //
 //  0 ┌──────┬──────┬─────────┬────────┬─────────┬──────────────────────────────┐
-//    │ link │ owner│ answers │ family │ arrival │ flags, kind, sum (offload.ts)│
+//    │ link │ owner│ answers │ family │ arrival │ flags, kind, … (offload.ts)  │
 //    └──────┴──────┴─────────┴────────┴─────────┴──────────────────────────────┘
 
 import { NOW, WALL } from "../abi/control";
@@ -20,7 +20,8 @@ const ARRIVAL: usize = 16; // u64, on the clock of NOW
 const FLAGS: usize = 24; // u8, as wire/vnet.ts has them
 const KIND: usize = 25; // u8
 const SUM_OFFSET: usize = 26; // u16, of the checksum from where its sum starts
-const SUM_START: usize = 28; // u32, from the packet
+const SUM_START: usize = 28; // u16, from the packet
+const SEGMENT_SIZE: usize = 30; // u16
 
 /** Begins the context of a packet that has come now. Its link header ends at `link`. */
 export function begin(packet: usize, link: usize, family: u32): void {
@@ -137,7 +138,12 @@ export function kind(packet: usize): u32 {
 
 /** Returns where the partial sum of a packet starts, in bytes from the packet. */
 export function sumStart(packet: usize): u32 {
-  return load<u32>(packet, SUM_START);
+  return load<u16>(packet, SUM_START);
+}
+
+/** Returns the bytes of payload of each segment, where the kind says that there are several. */
+export function segmentSize(packet: usize): u32 {
+  return load<u16>(packet, SEGMENT_SIZE);
 }
 
 /** Returns where its checksum is, in bytes from there. */
@@ -145,8 +151,10 @@ export function sumOffset(packet: usize): u32 {
   return load<u16>(packet, SUM_OFFSET);
 }
 
-/** Sets what of a packet is unfinished. */
-export function setUnfinished(packet: usize, flagsAndKind: u32, sumStart: u32, sumOffset: u32): void {
+/** Sets what of a packet is unfinished. The sum may be said to start anywhere, also before the packet. */
+export function setUnfinished(
+  packet: usize, flagsAndKind: u32, sumStart: u32, sumOffset: u32, segmentSize: u32,
+): void {
   store<u32>(packet, flagsAndKind | sumOffset << 16, FLAGS);
-  store<u32>(packet, sumStart, SUM_START);
+  store<u32>(packet, min<u32>(sumStart, 0xffff) | segmentSize << 16, SUM_START);
 }

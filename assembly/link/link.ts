@@ -5,6 +5,7 @@
 // nothing but the packet, is made at once, as of that time (packet.ts, arrival), and goes through the way out from then
 // on: so it is kept once. What needs to come in its time has itself kept for that, and is judged again (keepEarly). So
 // is everything where the way out has a queue, slots or an order: what is sent meanwhile must not wait for the future.
+// The error of a hop is made at once in any case, and kept for its way back then.
 
 import { NOW } from "../../abi/control";
 import { Counter, Drop, DROPPED, Protocol } from "../../abi/counters";
@@ -15,9 +16,9 @@ import {
 import { SLOT_ALIGN } from "../../abi/slots";
 import { FIRST_PREFIX, LINKED, NOBODY } from "../../abi/tables";
 import { WAY_DUPLICATE, WAY_FLAGS, WAY_IN_TIME } from "../../abi/ways";
-import { flipBit, keep, keepArriving, mayKeep } from "../kept";
+import { flipBit, keep, keepArriving, keepReturning, mayKeep } from "../kept";
 import { add, answered, free, queue, spare, take } from "../memory";
-import { finish } from "../offload";
+import { finish, wireLen } from "../offload";
 import {
   answers, arrival, hasCrossed, isAhead, owner, protocol, route, setArrival, setCrossed, setRoute,
 } from "../packet";
@@ -152,7 +153,7 @@ function travel(
       if (copy == Copy.here) copy = Copy.before;
     }
     if (place < hops) store<u64>(<usize>HOP_TIMES + (<usize>place << 3), at);
-    const verdict = place < end ? endAt(hop, place, ip, len) : DONE;
+    const verdict = place < end ? endAt(hop, place, ip, wireLen(packet, ip, len)) : DONE;
     if (verdict != DONE) {
       say(packet, way, place, at, ip, len, reason(verdict));
       return GONE + reason(verdict);
@@ -174,8 +175,24 @@ function say(packet: usize, way: usize, place: u32, at: u64, ip: usize, len: u32
   const kind = why == Drop.ttl_expired ? HopError.time_exceeded : HopError.packet_too_big;
   const hop = hopAt(way, place);
   const error = hopError(packet, hop, place, ip, len, kind);
-  if (!error || !goBack(owner(packet), way, place, at, error, lenOf(error), NOBODY, Protocol.icmp)) return;
+  if (!error) return;
+  if (at > load<u64>(NOW) && isInTime(way)) {
+    if (!mayKeep()) { free(error); return; }
+    keepReturning(error, lenOf(error), at, owner(packet), route(packet), place);
+  } else if (!goBack(owner(packet), way, place, at, error, lenOf(error), NOBODY, Protocol.icmp)) {
+    return;
+  }
   countError(packet, hop, kind);
+}
+
+/** Has an error that a hop at a place of a route has made go back, now. A new table may have neither. */
+export function goBackFrom(prefix: i32, route: u32, place: u32, ip: usize, len: u32): void {
+  if (!isLinked(prefix)) {
+    queue(ip, len);
+    return;
+  }
+  const way = routeAt(pathOf(prefix), route);
+  goBack(prefix, way, min(place, hopsOf(way)), load<u64>(NOW), ip, len, NOBODY, Protocol.icmp);
 }
 
 /** Has a copy of a packet go on from a place. It is judged when it comes, and has a verdict of its own. */

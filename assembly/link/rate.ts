@@ -40,23 +40,25 @@ function enqueue(ring: usize, came: u64, leaves: u64): bool {
 /** Returns when a packet leaves that may do so from `ready` on, but only in a slot that has room. */
 export function slot(way: usize, state: usize, ready: u64, len: u32): u64 {
   const open = load<u64>(state, STATE_SLOT);
-  let packets = load<u32>(state, STATE_SLOT_LEFT);
-  let bytes = load<i32>(state, STATE_SLOT_BYTES);
+  // 0 for any number.
+  const mostPackets = load<i32>(way, WAY_SLOT_PACKETS);
+  const mostBytes = load<i32>(way, WAY_SLOT_BYTES);
   const leaves = max(open, ready);
-  if (!open) {
-    packets = load<u32>(way, WAY_SLOT_PACKETS);
-    bytes = load<i32>(way, WAY_SLOT_BYTES);
-  }
-  packets--;
-  bytes -= <i32>len;
-  const isOver = !packets || (load<u32>(way, WAY_SLOT_BYTES) && bytes <= 0);
+  let packets = leftOf(load<i32>(state, STATE_SLOT_LEFT), mostPackets) - 1;
+  let bytes = leftOf(load<i32>(state, STATE_SLOT_BYTES), mostBytes) - <i32>len;
+  const isOver = (mostPackets && packets <= 0) || (mostBytes && bytes <= 0);
   if (isOver) {
-    packets = load<u32>(way, WAY_SLOT_PACKETS);
-    bytes = load<i32>(way, WAY_SLOT_BYTES);
+    packets = mostPackets;
+    bytes = mostBytes;
   }
   const gap = load<f64>(way, WAY_SLOT_MIN) + load<f64>(way, WAY_SLOT_RANGE) * unit(Draw.slot);
   store<u64>(state, isOver ? leaves + <u64>gap : max(open, leaves), STATE_SLOT);
-  store<u32>(state, packets, STATE_SLOT_LEFT);
+  store<i32>(state, packets, STATE_SLOT_LEFT);
   store<i32>(state, bytes, STATE_SLOT_BYTES);
   return leaves;
+}
+
+/** Returns what is left of a slot, which may have begun when there was more in one, or no limit. */
+function leftOf(left: i32, most: i32): i32 {
+  return left > 0 && left <= most ? left : most;
 }

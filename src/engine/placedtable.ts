@@ -3,7 +3,8 @@ import { NEXT_TABLE, REASSEMBLY, TABLE_SIZE } from "../../abi/control.js";
 import { LINKED_TABLES } from "../../abi/links.js";
 import {
   FIRST_NODE, INTERFACE_LISTS, MAX_INTERFACE_LISTS, MAX_PORT_LISTS, NODES, PORT_LISTS, PORT_RANGE_SIZE,
-  PREFIX_ANSWERS, PREFIX_INTERFACES, PREFIX_LIMITS, PREFIX_LINK, PREFIX_PATH, PREFIX_TCP, PREFIX_UDP, TRIE,
+  PREFIX_ANSWERS, PREFIX_INDICES, PREFIX_INTERFACES, PREFIX_LIMITS, PREFIX_LINK, PREFIX_PATH, PREFIX_TCP, PREFIX_UDP,
+  TRIE,
 } from "../../abi/tables.js";
 import * as links from "./links.js";
 import * as paths from "./paths.js";
@@ -36,6 +37,8 @@ function placeTries({ buffer }: WebAssembly.Memory, at: number, { roots, nodes, 
   place(roots, at / 4, TRIE / 4);
   place(nodes, (at + NODES) / 4);
   words.set(answers, (at + PREFIX_ANSWERS) / 4);
+  // What was kept for a prefix that is gone may still ask.
+  words.fill(0, (at + PREFIX_ANSWERS) / 4 + answers.length, (at + PREFIX_ANSWERS) / 4 + PREFIX_INDICES);
   new Float32Array(buffer).set(limits, (at + PREFIX_LIMITS) / 4);
 }
 

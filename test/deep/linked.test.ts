@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import fc from "fast-check";
 import { Counter, LATENESS, LATENESS_BUCKETS, Protocol, REPLIES } from "../../abi/counters.js";
-import { OFFLOAD_CSUM, OFFLOAD_TSO4, OFFLOAD_TSO6 } from "../../abi/offload.js";
+import { OFFLOAD_CSUM, OFFLOAD_TSO4, OFFLOAD_TSO6, SIZEOF_VNET_HEADER } from "../../abi/offload.js";
 import { SENDS } from "../../abi/slots.js";
 import { Service } from "../../abi/tcp.js";
 import { tableOf } from "../../src/engine/table.js";
-import { CLEAR_WAY, type Link, type Way } from "../../src/prefix/link.js";
+import { CLEAR_WAY, type Link, type Slots, type Way } from "../../src/prefix/link.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { DEFAULT_STAMP, stampBytes } from "../../src/prefix/stamp.js";
 import { knownOf, type Between } from "../fuzz/engine/between.js";
@@ -20,7 +20,8 @@ import { BY_DEFAULT, Rig, type BenchOptions } from "../support/engines.js";
 import { configurations } from "../support/linkconfigs.js";
 import { addr6, fragmentsOf6, HOST6, icmpv6Packet, TARGET6, udpPacket6 } from "../support/ipv6.js";
 import {
-  addr, bytes, expectedReply, fragmentsOf, HOST, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, udpPacket,
+  addr, bytes, expectedReply, fragmentsOf, HOST, icmpPacket, ipv4Packet, pattern, plainSum, PREFIX, setHeaderChecksum,
+  udpPacket,
 } from "../support/packets.js";
 import { sent } from "../support/stamp.js";
 import { ACK, encode, SYN } from "../support/tcp.js";
@@ -357,6 +358,27 @@ describe("what else happens meanwhile", () => {
     }
   });
 
+  test("after a reload, what is left of a slot is no more than there may be in one", async () => {
+    const answers = { ...BY_DEFAULT, policy: BY_DEFAULT, exceptions: [] };
+    const S = 1000 * MS;
+    const slotted = (slots: Partial<Slots>) =>
+      linkOf({ name: "wifi", in: { slots: { minNs: S, maxNs: S, ...slots } } });
+    for (const before of [{ packets: 2 }, { packets: 1_000_000 }, { bytes: 100_000 }]) {
+      const linked = await Linked.create(slotted(before), { reloadable: true });
+      linked.send(ping(99));
+      linked.advanceTo(5000);
+      linked.outputs.splice(0);
+      linked.rig.linear.serve(tableOf(
+        serving([parsePrefix(PREFIX)], { ...answers, link: slotted({ packets: 2 }) }), { hosts: [parseAddress(HOST)] },
+      ));
+      linked.send(...Array.from({ length: 6 }, (_, i) => ping(i)));
+      linked.end();
+      const perTime = new Map<number, number>();
+      for (const { at } of linked.outputs) perTime.set(at, (perTime.get(at) ?? 0) + 1);
+      assert.ok(perTime.size >= 3 && Math.max(...perTime.values()) <= 2, JSON.stringify([before, [...perTime]]));
+    }
+  });
+
   test("a prefix without a link beside it is as it was", async () => {
     const lossy: Link = linkOf({
       in: { delayNs: 9 * MS, loss: { kind: "random", probability: 0.5 } },
@@ -471,6 +493,32 @@ describe("what else happens meanwhile", () => {
       linked.advanceTo(1160);
       assert.deepEqual(linked.rig.dropped, { icmp_packet_too_big: 1 });
       linked.end();
+    }
+  });
+
+  test("of several segments in one, each is as long as it is, and not all together, to a hop", async () => {
+    const hop = {
+      ipv4: parseAddress("10.98.0.1"), silent: false, blackHole: false, ttl: 64, icmp: { rate: 1000, burst: 50 },
+      mpls: [], mtu: 1400,
+    };
+    for (const [size, dropped] of [[1360, {}], [1361, { pkt_too_big: 1 }]] as const) {
+      const { rig } = await Linked.create(undefined, { offload: OFFLOAD_CSUM, policy: { path: { steps: [hop] } } });
+      const segments = encode({
+        ...tcp, dstPort: 9, seq: 1, ack: 1, flags: ACK, window: 1000, data: new Uint8Array(4000),
+      });
+      segments[6] |= 0x40;
+      setHeaderChecksum(segments);
+      const at = rig.slots.take() + rig.linear.frameOffset;
+      rig.bytes.set(segments, at);
+      const header = new DataView(rig.bytes.buffer, at - SIZEOF_VNET_HEADER, SIZEOF_VNET_HEADER);
+      // DATA_VALID and GSO_TCPV4, the headers' length, and the segments' size.
+      [2 | 1 << 8, 40, size].forEach((value, i) => { header.setUint16(2 * i, value, true); });
+      rig.slots.receive(0, at, segments.length);
+      rig.call(1);
+      assert.deepEqual(
+        { ...rig.dropped, tcp_closed: undefined, tcp_reset: undefined },
+        { ...dropped, tcp_closed: undefined, tcp_reset: undefined },
+      );
     }
   });
 

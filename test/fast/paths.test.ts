@@ -88,6 +88,52 @@ function errorIn(packet: Uint8Array) {
 }
 
 describe("HP-1, HP-8: a packet whose TTL is over", () => {
+  test("what a hop says later keeps nothing waiting until then, and takes its turn on the way back", async () => {
+    const rate = { byteNs: 8000, overhead: 0, queueNs: 10 * MS };
+    const steps = [hop("10.98.0.1", { link: delay(100, 0, { rate }) })];
+    const rig = await rigWith({ steps });
+    const found: { at: number; reply: Uint8Array }[] = [];
+    for (let i = 0; i < 20; i++) {
+      found.push(...until(rig, 1000 + 10 * i));
+      rig.now = 1000 + 10 * i;
+      rig.respond(icmpPacket({ sequence: i }), ...i === 9 ? [icmpPacket({ ttl: 1 })] : []);
+    }
+    found.push(...until(rig, 2000));
+    assert.deepEqual(rig.dropped, { ttl_expired: 1 });
+    const replies = found.filter(({ reply }) => reply[20] === 0);
+    assert.deepEqual(replies.map(({ reply }) => word(reply, 26)), Array.from({ length: 20 }, (_, i) => i));
+    // It comes to the hop beside a ping, and is sent behind its reply.
+    const [error] = found.filter(({ reply }) => reply[20] === 11);
+    assert.equal(error.at, Math.floor(190 + (84 + error.reply.length) * 0.008));
+    assert.equal(rig.linear.counters[Counter.keptAll], 0);
+    isBalanced(rig);
+  });
+
+  test("what a hop says later goes back by what there is then", async () => {
+    const rate = { byteNs: 1000, overhead: 0, queueNs: 10 * MS };
+    const near = hop("10.98.0.1", { link: delay(100, 0, { rate }) });
+    for (const [path, policy] of [
+      [{ steps: [near, near] }, {}], [{ steps: [near] }, {}], [undefined, {}], [undefined, { link: delay(0, 5) }],
+    ] as const) {
+      const rig = await rigWith({ steps: [near, hop("10.98.0.2")] }, { reloadable: true });
+      rig.respond(icmpPacket({ ttl: 2 }));
+      const answers = { ...BY_DEFAULT, ...policy, path, exceptions: [], policy: BY_DEFAULT };
+      rig.linear.serve(tableOf(serving([parsePrefix(PREFIX)], answers), { hosts: [parseAddress(HOST)] }));
+      const [{ reply }, ...more] = until(rig, 2000);
+      assert.deepEqual([errorIn(reply).type, errorIn(reply).from, more], [11, [10, 98, 0, 2], []]);
+      assert.equal(rig.linear.counters[Counter.keptAll], 0);
+      isBalanced(rig);
+    }
+    // Its prefix is gone.
+    const far = hop("10.98.0.1", { link: delay(100, 50, { rate }) });
+    const rig = await rigWith({ steps: [far] }, { reloadable: true });
+    rig.respond(icmpPacket({ ttl: 1 }));
+    const none = serving([], { ...BY_DEFAULT, exceptions: [], policy: BY_DEFAULT });
+    // The second one takes the place of the first table of all.
+    for (let i = 0; i < 2; i++) rig.linear.serve(tableOf(none, { hosts: [parseAddress(HOST)] }));
+    assert.deepEqual(until(rig, 1000.1 + 100).map(({ at }) => at), [100]);
+  });
+
   test("each hop says so with its address, and the host answers", async () => {
     const rig = await rigWith({ steps: THREE });
     for (const [i, { ipv4, ipv6 }] of THREE.entries()) {

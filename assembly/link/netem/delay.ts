@@ -46,8 +46,9 @@ export function transmit(netem: usize, came: u64, delay: i64, len: u32, last: u6
 export function slot(netem: usize, state: usize, ready: u64, len: u32): u64 {
   if (load<u64>(state, STATE_SLOT) < ready) open(netem, state, ready);
   const leaves = load<u64>(state, STATE_SLOT);
-  const packets = load<i32>(state, STATE_SLOT_LEFT) - 1;
-  const bytes = load<i32>(state, STATE_SLOT_BYTES) - <i32>len;
+  // The slot may have begun when there was more in one.
+  const packets = min(load<i32>(state, STATE_SLOT_LEFT), load<i32>(netem, NETEM_SLOT_PACKETS)) - 1;
+  const bytes = min(load<i32>(state, STATE_SLOT_BYTES), load<i32>(netem, NETEM_SLOT_BYTES)) - <i32>len;
   store<i32>(state, packets, STATE_SLOT_LEFT);
   store<i32>(state, bytes, STATE_SLOT_BYTES);
   if (packets <= 0 || bytes <= 0) open(netem, state, leaves);
