@@ -76,7 +76,7 @@ interface Running extends Started {
   readonly page: string | undefined;
 }
 
-function printRunning({ serving, link }: RunOptions, running: Running): void {
+function printRunning({ serving, link, linked, seed, kept }: RunOptions, running: Running): void {
   const { prefixes, exceptions, timestamps, services } = serving;
   const { device, premade, mtu, queues, hostAddresses, engine, io, offload, urls, examples, page } = running;
   const what = examples.length > 0
@@ -105,6 +105,7 @@ function printRunning({ serving, link }: RunOptions, running: Running): void {
             : ""}`,
         ]
       : [],
+    ...linked ? [`  links         seed ${seed}, room for ${kept} packets in each queue`] : [],
     ...PORT_PROTOCOLS.filter((protocol) => services[protocol].count > 0)
       .map((protocol) => `  ${protocol}           ${described(services[protocol])}`),
     ...urls.map((
@@ -115,12 +116,13 @@ function printRunning({ serving, link }: RunOptions, running: Running): void {
   ].join("\n"));
 }
 
-function logRunning({ serving, link }: RunOptions, running: Running, log: Logger): void {
+function logRunning({ serving, link, linked, seed, kept }: RunOptions, running: Running, log: Logger): void {
   const { prefixes, exceptions, services } = serving;
   log.info({
     ...running, mode: Mode[link ? Mode.tap : Mode.tun], mac: link && describeLink(link),
     prefixes: texts(prefixes), prefixCount: prefixes.length,
     exceptions: texts(exceptions), exceptionCount: exceptions.length,
+    ...linked && { seed, heldPackets: kept },
     tcp: services.tcp.first, tcpCount: services.tcp.count, udp: services.udp.first, udpCount: services.udp.count,
   }, "running");
 }

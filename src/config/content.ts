@@ -107,10 +107,11 @@ export class Content implements Configuration {
   async print(json: boolean): Promise<Printed> {
     const { linkNotes, oddities, toDocument, toYaml } = await import("./print.js");
     const { pathNotes } = await import("./pathnotes.js");
+    const { serving, kept } = this.#effective.options;
     const document = toDocument(this.#effective);
     const text = json
       ? `${JSON.stringify(document, null, 2)}\n`
-      : toYaml(document) + linkNotes(this.#effective) + pathNotes(this.#effective.options.serving.prefixes);
+      : toYaml(document) + linkNotes(this.#effective) + pathNotes(serving.prefixes, kept);
     return { text, oddities: oddities(this.#effective) };
   }
 

@@ -12,6 +12,7 @@ const TRIPS = 2000;
 const RATE = 1000;
 /** Steps after which the four states have settled. */
 const STEPS = 10_000;
+const NUMBERS = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
 /** Bytes of a packet for which it is said how long a rate takes. */
@@ -19,21 +20,46 @@ const PACKET = 1500;
 /** Least share of packets of which it is said that their jitter exceeds the delay. */
 const LEAST_CUT = 0.001;
 
-/** Returns a line about a link: what a ping through it may expect. */
-export function expectationOf({ in: inward, out }: Link): string {
+/** Returns a line about a link: what a ping through it may expect. `room`: packets that may be kept at a time. */
+export function expectationOf({ in: inward, out }: Link, room: number): string {
   const trips = tripsOf({ in: inward, out }).sort();
   const at = (share: number) => inTime(trips[Math.floor(share * (SAMPLES - 1))]);
-  const mean = trips.reduce((a, b) => a + b, 0) / SAMPLES;
   const constant = trips[0] === trips[SAMPLES - 1];
-  const kept = Math.ceil(Number(round(mean / NS_PER_S * RATE)));
   return [
     constant ? `a round trip takes ${at(0)}` : `a round trip takes ${at(0.5)} at the median, and ${at(0.99)} for 99 of 100`,
     ...[lossIn("in", inward), lossIn("out", out)].filter(Boolean),
     ...netemIn(out),
     ...[...orderIn("in", inward), ...orderIn("out", out)],
     ...[rateIn("in", inward), rateIn("out", out)].filter(Boolean),
-    ...kept > 0 ? [`at ${RATE} packets a second, ${kept} are kept at a time`] : [],
+    ...keptIn(average(trips), room),
   ].join("; ");
+}
+
+/** Says how many packets are kept that take so long, and for how many there is room. */
+export function keptIn(ns: number, room: number): string[] {
+  const kept = Math.ceil(Number(round(ns / NS_PER_S * RATE)));
+  if (kept === 0) return [];
+  const most = NUMBERS.format(Math.floor(roomIn(ns, room)));
+  return [`at ${RATE} packets a second, ${kept} ${kept === 1 ? "is" : "are"} kept at a time`,
+    `held_packets has room for ${most} a second`];
+}
+
+/** Returns how many packets a second may take so long where `room` may be kept. */
+function roomIn(ns: number, room: number): number {
+  return room / ns * NS_PER_S;
+}
+
+/** Returns a line if more packets come than there is room for: by a prefix's limit, or else a few. */
+export function crowded(ns: number, room: number, limit: number | undefined): string[] {
+  const most = Math.floor(roomIn(ns, room));
+  if (ns === 0 || (limit ?? RATE) <= most) return [];
+  const comes = limit === undefined ? "" : ` of ${NUMBERS.format(limit)} by its rate_limit`;
+  return [`held_packets, ${room}, has room for ${NUMBERS.format(most)} packets a second${comes}; others are dropped`];
+}
+
+/** Returns how long a round trip through a link takes on average, in nanoseconds. */
+export function meanOf(link: Link): number {
+  return average(tripsOf(link));
 }
 
 /** Returns how long round trips through a link take, in nanoseconds. */
@@ -95,15 +121,16 @@ export class Trips {
   }
 }
 
+/** Returns the mean of values. */
 function average(values: Float64Array): number {
   return values.reduce((a, b) => a + b, 0) / values.length;
 }
 
 /** Returns a line for each word of a link that does nothing, or not all that it says. */
-export function idleWords({ in: inward, out }: Link): string[] {
-  return Object.entries({ in: inward, out }).flatMap(([direction, way]) => {
+export function idleWords({ in: inward, out, idle: known = [] }: Link): string[] {
+  return [...known, ...Object.entries({ in: inward, out }).flatMap(([direction, way]) => {
     const cut = shareCut(way);
-    const { jitterNs, quantiles, correlation, mayPass, loss, ecn, ahead, trace } = way;
+    const { jitterNs, quantiles, correlation, mayPass, loss, ecn, ahead, trace, netem } = way;
     const idle = (word: string, why: string) => `${direction}.${word} does nothing ${why}`;
     return [
       ...quantiles && jitterNs === 0 ? [idle("distribution", "without jitter")] : [],
@@ -114,8 +141,9 @@ export function idleWords({ in: inward, out }: Link): string[] {
       ...cut >= LEAST_CUT
         ? [`${direction}.jitter exceeds the delay for ${percent(cut)} of the packets, which get no delay`]
         : [],
+      ...netem?.limit === 0 ? [`netem's limit is 0, so that the way ${direction} drops every packet`] : [],
     ];
-  });
+  })];
 }
 
 function isDelayed({ delayNs, jitterNs, trace, rate, slots }: Way): boolean {
@@ -169,11 +197,13 @@ function lossIn(direction: string, { loss, ecn, netem }: Way): string {
 /** Returns what netem's correlations make of other shares. */
 function netemIn({ netem }: Way): string[] {
   if (!netem) return [];
-  const { duplicate, corrupt, reorder } = netem;
-  return Object.entries({ duplicate, corrupt, reorder })
+  const { duplicate, corrupt, reorder, rate, limit } = netem;
+  const shares = Object.entries({ duplicate, corrupt, reorder })
     .filter(([, { correlation }]) => correlation > 0)
     .map(([word, chance]) =>
       `netem's ${word} of ${percent(chance.probability / NETEM_ALL)} comes to ${percent(shareOf(chance))}`);
+  // rateIn() has it where there is a rate.
+  return rate > 0 ? shares : [...shares, `at most ${limit} packets are on the way out at a time`];
 }
 
 /** Says what the way does to the order of packets. */
@@ -187,7 +217,8 @@ function orderIn(direction: string, way: Way): string[] {
   // gap - 1 packets cannot be ahead, and one of the others is by its probability, whatever the correlation.
   const all = share / (1 + share * (gap - 1));
   const most = gap > 1 ? `, at most one of ${gap}` : "";
-  return [...passing, `${percent(all)} go ahead without a delay on the way ${direction}${most}`];
+  const passed = way.delayNs > 0 ? `, and pass what came up to ${inTime(way.delayNs)} before` : "";
+  return [...passing, `${percent(all)} go ahead without a delay on the way ${direction}${most}${passed}`];
 }
 
 function rateIn(direction: string, { rate, netem }: Way): string {

@@ -8,8 +8,8 @@ import { nameOf, type Path } from "./path.js";
 import { withBurst, type HopInterfaceMap, type HopMap } from "./types.js";
 
 /** TTL with which errors start, and their limit: as many as pongd's own of a kind. */
-const DEFAULT_TTL = 64;
-const DEFAULT_ERRORS = { rate: 1000, burst: 50 };
+export const DEFAULT_TTL = 64;
+export const DEFAULT_ERRORS = { rate: 1000, burst: 50 };
 /** A name and its length fill 64 bytes at most (RFC 5837 §4.3). */
 const MAX_INTERFACE_NAME = 63;
 

@@ -57,8 +57,14 @@ export class Links {
       return link;
     }
     const text = JSON.stringify(setting);
-    if (!this.#own.has(text)) this.#own.set(text, this.#linkOf(setting, path, say));
+    if (!this.#own.has(text)) this.#own.set(text, this.#ownOf(setting, path, say));
     return this.#own.get(text);
+  }
+
+  #ownOf(map: LinkMap, path: Path, say: Say): Link | undefined {
+    const link = this.#linkOf(map, path, say);
+    if (!link || map.shared === undefined) return link;
+    return { ...link, idle: [...link.idle ?? [], "shared does nothing but under links"] };
   }
 
   #linkOf(map: LinkMap, path: Path, say: Say): Link | undefined {
@@ -101,7 +107,10 @@ function linkOf(map: LinkMap, folder: string): Link {
   const back = inNetem(() => wayOf(parsed, ["out"], half, folder, isLossy));
   // In netem, jitter reorders.
   const out = { ...back, ...beside, mayPass: parsed.jitter !== undefined };
-  return { in: there, out: isCompat ? { ...out, netem: arithmeticOf(words, out) } : out };
+  if (!isCompat) return { in: there, out, ...words.idle && { idle: words.idle } };
+  // netem's queue is the way's own, and there is no other.
+  const rate = out.rate && { ...out.rate, queuePackets: undefined };
+  return { in: there, out: { ...out, rate, netem: arithmeticOf(words, out) } };
 }
 
 /** Checks what stands beside `compat`. */

@@ -4,6 +4,7 @@
  * `compat: netem` they come to what the kernel makes of them (compat.ts).
  */
 import { excerpt } from "../base/printable.js";
+import { MAX_PACKETS, queueOf } from "./quantities.js";
 import type { LossMap, SlotMap, WayMap } from "./types.js";
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -15,6 +16,8 @@ const WORDS: ReadonlySet<string> = new Set([
 ]);
 
 const WHOLE = /^\d{1,9}$/;
+/** What the kernel has for any number of packets. */
+const MAX_SLOT = 0x7fff_ffff;
 const MAX_SEED = 2n ** 64n - 1n;
 
 /** What netem's words say. */
@@ -23,6 +26,8 @@ export interface Netems {
   /** Packets that may be in the queue. */
   readonly limit?: number | undefined;
   readonly seed?: bigint | undefined;
+  /** What words do nothing, in words. */
+  readonly idle?: readonly string[] | undefined;
 }
 
 /**
@@ -100,6 +105,8 @@ export function netemOf(text: string, compat: boolean): Netems | string {
           if (key !== "packets" && key !== "bytes") return `"slot" takes two times, packets and bytes`;
           slot[key] = Number(options[i + 1]);
         }
+        // Without a limit, all that has come leaves with the slot.
+        if (options.length === 0) slot.packets = MAX_SLOT;
         way.slot = slot;
         break;
       }
@@ -124,8 +131,14 @@ export function netemOf(text: string, compat: boolean): Netems | string {
   }
   if (typeof way.reorder === "object" && way.delay === undefined) return "\"reorder\" needs a delay, as in netem";
   if (compat) return { map: way, limit: limit === undefined ? undefined : Number(limit), seed };
-  if (limit !== undefined && way.rate !== undefined) way.queue = `${limit}packets`;
-  return { map: way };
+  if (limit === undefined) return { map: way };
+  if (way.rate === undefined) {
+    return { map: way, idle: ["limit of netem's does nothing without a rate, but for compat: netem"] };
+  }
+  way.queue = `${limit}packets`;
+  return queueOf(way.queue)
+    ? { map: way }
+    : `"limit" is ${limit}; expected 1 to ${MAX_PACKETS} packets, or compat: netem beside it`;
 }
 
 /** Splits words before each one by which tc finds the end of what came before. */

@@ -2,6 +2,8 @@
 import { BlockMap } from "../prefix/blockmap.js";
 import type { Link } from "../prefix/link.js";
 import { FAMILIES, type Address, type Family, type Prefix, type ServedPrefix } from "../prefix/prefixes.js";
+import { keptIn } from "./expectation.js";
+import { DEFAULT_ERRORS, DEFAULT_TTL } from "./hops.js";
 import { hopsOf } from "./paths.js";
 import {
   addressesOf, calledHop, inWords, listed, numberOf, placesOf, routesOf, through, type Place, type ServedPath,
@@ -11,15 +13,15 @@ import {
 const SHOWN = 10;
 const SHOWN_SHORTLY = 4;
 
-/** Returns comments that say what may be expected of the paths of prefixes. */
-export function pathNotes(prefixes: readonly ServedPrefix[]): string {
+/** Returns comments that say what may be expected of prefixes' paths. `room`: packets that may be kept at a time. */
+export function pathNotes(prefixes: readonly ServedPrefix[], room: number): string {
   const routes = routesOf(prefixes);
-  const lines = routes.slice(0, SHOWN).flatMap(notesOf);
+  const lines = routes.slice(0, SHOWN).flatMap((route) => notesOf(route, room));
   if (routes.length > SHOWN) lines.push(`and ${routes.length - SHOWN} more paths`);
   return lines.map((line) => `# ${line}\n`).join("");
 }
 
-function notesOf({ name, path, prefixes }: ServedPath): string[] {
+function notesOf({ name, path, prefixes }: ServedPath, room: number): string[] {
   const { places, trips } = placesOf(path);
   const last = places.reduce((most, place) => Math.max(most, place.last), 0);
   const first = Math.min(...places.filter(({ step }) => step === path.steps.length - 1).map(firstEnd(places)));
@@ -35,8 +37,10 @@ function notesOf({ name, path, prefixes }: ServedPath): string[] {
   return [
     `${name}: ${[`${hops} there, ${back}`, ...narrow].join("; ")}; round trips take, to`,
     ...places.map((place) => `  hop ${numberOf(place)}: ${calledHop(place.hop)}: ${inWords(place.trips)}`),
-    ...behind(prefixes).map(([texts, link]) =>
-      `  ${listed(texts, SHOWN_SHORTLY)}: ${inWords(through(trips, link))}`),
+    ...behind(prefixes).map(([texts, link]) => {
+      const all = through(trips, link);
+      return `  ${listed(texts, SHOWN_SHORTLY)}: ${[inWords(all), ...keptIn(all.long.delayNs, room)].join("; ")}`;
+    }),
   ];
 }
 
@@ -82,6 +86,7 @@ export function pathOddities(beside: Beside): string[] {
           + "kernel with rp_filter=1 drops errors from them unless their route points at the device"]
         : [],
       ...twice(places).map((text) => `${name}: ${text} is two hops of one way, which looks like a loop`),
+      ...speechless(prefixes).map((line) => `${name}: ${line}`),
       ...families(prefixes).flatMap((family) => mute(places, family).map((line) => `${name}: ${line}`)),
       ...places.flatMap((place) => idleKeys(place).map((line) => `${name}: hop ${numberOf(place)}: ${line}`)),
     ];
@@ -116,6 +121,13 @@ function twice(places: readonly Place[]): string[] {
   return [...found];
 }
 
+/** Says to whom no hop says anything. */
+function speechless(prefixes: readonly ServedPrefix[]): string[] {
+  const texts = prefixes.filter(({ answers: { errors } }) => !errors).map(({ text }) => text);
+  if (texts.length === 0) return [];
+  return [`its hops say nothing to who asks ${listed(texts, SHOWN_SHORTLY)}: answer has no errors`];
+}
+
 function families(prefixes: readonly ServedPrefix[]): Family[] {
   return FAMILIES.filter((family) => prefixes.some((prefix) => prefix.family === family));
 }
@@ -129,7 +141,8 @@ function mute(places: readonly Place[], family: Family): string[] {
 }
 
 /** Returns a line for each key of a hop that does nothing. */
-function idleKeys({ hop: { silent, mpls, interface: own } }: Place): string[] {
-  const idle = [...mpls.length > 0 ? ["mpls"] : [], ...own ? ["interface"] : []];
-  return silent ? idle.map((key) => `${key} says nothing where it is silent`) : [];
+function idleKeys({ hop: { silent, ttl, icmp, mpls, interface: own } }: Place): string[] {
+  if (!silent) return [];
+  const given = { ttl: ttl !== DEFAULT_TTL, icmp: icmp !== DEFAULT_ERRORS, mpls: mpls.length > 0, interface: own };
+  return Object.entries(given).filter(([, is]) => is).map(([key]) => `${key} does nothing where it is silent`);
 }

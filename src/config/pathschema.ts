@@ -46,7 +46,7 @@ function hopKeys() {
       z.union([z.string(ADDRESSES), list(z.string(ADDRESSES), ADDRESSES).min(1, ADDRESSES).max(2, ADDRESSES)],
         ADDRESSES), "The router's address, or one of each family: the source of its errors."),
     silent: described(boolean(), "Whether it forwards and never says anything; false by default."),
-    name: described(z.string(NAME).regex(NAME_PATTERN, NAME), "The router's name, for pongd topology."),
+    name: described(z.string(NAME).regex(NAME_PATTERN, NAME), "The router's name, in metrics and for pongd topology."),
     link: described(z.union([z.string(LINK).meta({ pattern: LINK_PATTERN }), link(LINK)], LINK),
       "The link that leads to it: the name of one under links, or one of its own."),
     mtu: described(whole(MIN_MTU, MAX_MTU, MTU), "Longest packet that it forwards, in bytes; any by default."),

@@ -4,10 +4,11 @@ import { FIRST_NODE, FIRST_PREFIX, TRIE } from "../../abi/tables.js";
 import { Service } from "../../abi/tcp.js";
 import { tableOf } from "../engine/table.js";
 import type { Link } from "../prefix/link.js";
+import type { RouterPath } from "../prefix/path.js";
 import type { Limit, PortRange, Udp } from "../prefix/policy.js";
 import { isMap, nest, type Document } from "./document.js";
 import { pathOddities } from "./pathnotes.js";
-import { expectationOf, idleWords } from "./expectation.js";
+import { crowded, expectationOf, idleWords, meanOf } from "./expectation.js";
 import { MAPS, PREFIX_KEYS, SETTINGS, type Key, type Values } from "./keys.js";
 import type { Effective } from "./merge.js";
 import { numberOf, placesOf, routesOf } from "./routes.js";
@@ -134,9 +135,44 @@ function linksOf({ options: { serving: { prefixes } } }: Effective, all: boolean
 export function linkNotes(effective: Effective): string {
   // A path's own notes say what its hops' links come to.
   const links = linksOf(effective, false);
-  const lines = links.slice(0, SHOWN).map(([name, link]) => `${name}: ${expectationOf(link)}`);
+  const { kept } = effective.options;
+  const lines = links.slice(0, SHOWN).map(([name, link]) => `${name}: ${expectationOf(link, kept)}`);
   return [...lines, ...links.length > SHOWN ? [`and ${links.length - SHOWN} more links`] : []]
     .map((line) => `# ${line}\n`).join("");
+}
+
+/** Returns a line for each prefix with a link or a path that has room for fewer packets than may come. */
+function crowdedPrefixes({ options: { serving: { prefixes }, kept } }: Effective): string[] {
+  const means = new Map<Link, number>();
+  const mean = (link: Link) => {
+    const known = means.get(link) ?? meanOf(link);
+    means.set(link, known);
+    return known;
+  };
+  const trips = new Map<RouterPath, number>();
+  const along = (path: RouterPath) => {
+    const known = trips.get(path) ?? placesOf(path).trips.long.delayNs;
+    trips.set(path, known);
+    return known;
+  };
+  return prefixes.flatMap(({ text, answers: { link, path, limit } }) =>
+    crowded((link ? mean(link) : 0) + (path ? along(path) : 0), kept, limit?.rate)
+      .map((line) => `prefix ${text}: ${line}`));
+}
+
+/** Returns a line for each link and path with a name that nothing stands behind. */
+function unused({ values }: Effective): string[] {
+  const used = { link: new Set<unknown>(), path: new Set<unknown>() };
+  const look = (key: string, value: unknown) => {
+    if (key === "link" || key === "path") used[key].add(value);
+    return value;
+  };
+  const { link, path, links, paths, prefixes } = values;
+  for (const part of [{ link, path }, links, paths, prefixes]) JSON.stringify(part, look);
+  return [
+    ...Object.keys(links).filter((name) => !used.link.has(name)).map((name) => `links.${name}: nothing has this link`),
+    ...Object.keys(paths).filter((name) => !used.path.has(name)).map((name) => `paths.${name}: nothing has this path`),
+  ];
 }
 
 /** Returns a line for each thing that is allowed, but probably not meant. */
@@ -156,6 +192,8 @@ export function oddities(effective: Effective): string[] {
       `${key} has a backslash before r or n: YAML makes a line end of it only within double quotes`)),
     ...shortened(exposed),
     ...shortened(linksOf(effective, true).flatMap(([name, link]) => idleWords(link).map((line) => `${name}: ${line}`))),
+    ...shortened(crowdedPrefixes(effective)),
+    ...shortened(unused(effective)),
     ...shortened(pathOddities({ prefixes, exceptions: serving.exceptions, hostAddresses })),
   ];
   const loops = prefixes.filter(({ answers: { udp } }) => answeringPorts(udp) >= MANY_PORTS);

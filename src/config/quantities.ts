@@ -10,14 +10,14 @@ export interface Quantity {
   readonly meant?: (text: string) => string | undefined;
 }
 
-const NUMBER = String.raw`(\d{1,12}(?:\.\d{1,9})?)`;
+const NUMBER = String.raw`(\d{1,12}(?:\.\d{1,9})?|\.\d{1,9})`;
 const TIME_TEXT = `${NUMBER} ?(ns|us|ms|s)`;
 
 export const TIME: Quantity = {
   pattern: new RegExp(`^${TIME_TEXT}$`), expected: "a time like 100us, 5ms or 1.5s, at most an hour",
 };
 export const PERCENT: Quantity = {
-  pattern: /^(100(?:\.0{1,9})?|\d{1,2}(?:\.\d{1,9})?) ?%$/, expected: "a percentage like 0.5%, at most 100%",
+  pattern: /^(100(?:\.0{1,9})?|\d{1,2}(?:\.\d{1,9})?|\.\d{1,9}) ?%$/, expected: "a percentage like 0.5%, at most 100%",
 };
 /** tc's mbps are megabytes, and almost everybody else's Mbps are megabits. One is taken, and the other is not. */
 export const RATE: Quantity = {
@@ -41,7 +41,8 @@ const NS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 }
 const THOUSANDS: Readonly<Record<string, number>> = { "": 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 /** An hour. */
 const MAX_NS = 3600e9;
-const MAX_PACKETS = 10_000;
+/** Most packets that may wait. */
+export const MAX_PACKETS = 10_000;
 
 /** Returns what is expected in place of a text that is none. */
 export function expectedFor({ pattern, expected, meant }: Quantity, text: unknown): string {

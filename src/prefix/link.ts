@@ -76,6 +76,8 @@ export interface Link {
   readonly name?: string | undefined;
   readonly in: Way;
   readonly out: Way;
+  /** What words of the configuration do nothing, in words. */
+  readonly idle?: readonly string[] | undefined;
 }
 
 /** A way that does nothing. */

@@ -10,7 +10,7 @@ export interface HopInterface {
   /** ifIndex of RFC 2863. */
   readonly index?: number | undefined;
   readonly name?: string | undefined;
-  /** Whether the object carries the address and the MTU of the hop. */
+  /** Whether the object carries the address of the hop. */
   readonly address: boolean;
   readonly mtu?: number | undefined;
 }

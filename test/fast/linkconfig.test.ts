@@ -216,11 +216,14 @@ describe("netem's words", () => {
     ["rate 8000", { rate: { byteNs: 1e6, overhead: 0, queueNs: Infinity, queuePackets: 1000 } }],
     ["rate 8kbit 14 limit 50", { rate: { byteNs: 1e6, overhead: 14, queueNs: Infinity, queuePackets: 50 } }],
     ["limit 1000 delay 1ms", { delayNs: MS }],
+    ["delay .5ms loss .5%", { delayNs: MS / 2, loss: random(0.005) }],
+    ["slot 5ms", { slots: { minNs: 5 * MS, maxNs: 5 * MS, packets: 0x7fff_ffff } }],
     ["slot 1ms packets 3", { slots: { minNs: MS, maxNs: MS, packets: 3 } }],
     ["slot 1ms 2ms packets 3 bytes 4", { slots: { minNs: MS, maxNs: 2 * MS, packets: 3, bytes: 4 } }],
   ] as readonly (readonly [string, Partial<Way>])[]) {
     test(words, () => {
-      isAbout(linkOf(`{ netem: "${words}" }`), { in: way(), out: way(expected) }, words);
+      const { in: inward, out } = linkOf(`{ netem: "${words}" }`);
+      isAbout({ in: inward, out }, { in: way(), out: way(expected) }, words);
     });
   }
 
@@ -249,7 +252,9 @@ describe("netem's words", () => {
       ["limit 5 seed 18446744073709551615", { limit: 5, seed: 2n ** 64n - 1n }],
     ] as readonly (readonly [string, Partial<Netem>])[]) {
       test(words, () => {
-        assert.deepEqual(linkOf(`{ netem: "${words}", compat: netem }`).out.netem, { ...netem, ...expected });
+        const { out } = linkOf(`{ netem: "${words}", compat: netem }`);
+        assert.deepEqual(out.netem, { ...netem, ...expected });
+        assert.equal(out.rate?.queuePackets, undefined, "netem's queue is the only one");
       });
     }
   });
@@ -418,8 +423,8 @@ describe("a link that is wrong: where, what, and what was expected", () => {
     ["{ netem: delay 1ms gap 5 }", "2:16: link.netem: \"gap\" goes with reorder"],
     ["{ netem: delay 1ms reorder 1% gap x }", "2:16: link.netem: \"gap\" takes a number of packets"],
     ["{ netem: delay 1ms limit many }", "2:16: link.netem: \"limit\" takes a number of packets"],
-    ["{ netem: rate 1mbit limit 20000 }", "2:16: link.netem: queue is \"20000packets\"; expected what may wait, like "
-    + "100ms, 64kb or 50packets, at most 10000 packets"],
+    ["{ netem: rate 1mbit limit 20000 }",
+      "2:16: link.netem: \"limit\" is 20000; expected 1 to 10000 packets, or compat: netem beside it"],
     ["{ netem: rate 1mbit much }", "2:16: link.netem: \"rate\" takes an overhead in whole bytes"],
     ["{ netem: slot distribution normal 1ms 2ms }",
       "2:16: link.netem: \"slot\" takes a time, a second one, packets and "

@@ -275,7 +275,7 @@ except: [10.98.2.0/24]
 `;
 
   test("what to expect: hops, times, losses, the smallest MTU", () => {
-    assert.equal(pathNotes(read(text).options.serving.prefixes), [
+    assert.equal(pathNotes(read(text).options.serving.prefixes, 16_384), [
       "path far: 3 or 4 hops there, as many back; 1400 bytes pass at most, and hop 3 or 4 drops what is longer without "
       + "a word; round trips take, to",
       "  hop 1: 10.98.0.1 and fd98::1 (gw.lab): 1 ms",
@@ -285,9 +285,9 @@ except: [10.98.2.0/24]
       "  hop 3 or 4: silent: 11 ms, 1 % is lost, at most 1 Mbit/s, or by the longest branches 14 ms, 1 % is lost, at "
       + "most 1 Mbit/s",
       "  10.99.0.0/24: 11 ms, 1 % is lost, at most 1 Mbit/s, or by the longest branches 14 ms, 1 % is lost, at most "
-      + "1 Mbit/s",
+      + "1 Mbit/s; at 1000 packets a second, 14 are kept at a time; held_packets has room for 1,170,000 a second",
       "  10.99.1.0/24: 13 ms, 1 % is lost, at most 1 Mbit/s, or by the longest branches 16 ms, 1 % is lost, at most "
-      + "1 Mbit/s",
+      + "1 Mbit/s; at 1000 packets a second, 16 are kept at a time; held_packets has room for 1,020,000 a second",
     ].map((line) => `# ${line}\n`).join(""));
   });
 
@@ -295,7 +295,7 @@ except: [10.98.2.0/24]
     const { prefixes } = read(`${P}path: [{ hop: 10.99.0.2, link: { out: { delay: 50ms, jitter: 10ms } } }]\n`)
       .options.serving;
     assert.match(
-      pathNotes(prefixes), /hop 1: 10\.99\.0\.2: (49|50)[.\d]* ms at the median, (59|60)[.\d]* ms for 99 of 100\n/,
+      pathNotes(prefixes, 16_384), /hop 1: 10\.99\.0\.2: (49|50)[.\d]* ms at the median, (59|60)[.\d]* ms for 99 of 100\n/,
     );
   });
 
@@ -311,8 +311,13 @@ except: [10.98.2.0/24]
       "prefixes: [\"fd99::/64\", 10.99.0.0/16]\npath: [{ hop: [10.99.0.2, \"fd99::2\"] }, { hop: 10.99.0.3 }]\n",
       "the path of fd99::/64: without an IPv6 address, hop 2 is as if silent to IPv6"],
     ["words that do nothing", `${P}path: [{ silent: true, mpls: 16002, link: { out: { reorder: true } } }]\n`,
-      "the path of 10.99.0.0/16: hop 1: mpls says nothing where it is silent",
+      "the path of 10.99.0.0/16: hop 1: mpls does nothing where it is silent",
       "the link to hop 1 of the path of 10.99.0.0/16: out.reorder does nothing without jitter"],
+    ["more words that do nothing", `${P}path: [{ silent: true, ttl: 255, icmp: { rate: 1 } }]\n`,
+      "the path of 10.99.0.0/16: hop 1: ttl does nothing where it is silent",
+      "the path of 10.99.0.0/16: hop 1: icmp does nothing where it is silent"],
+    ["a prefix that answers without errors", `${P}path: [{ hop: 10.99.0.2 }]\nanswer: [echo]\n`,
+      "the path of 10.99.0.0/16: its hops say nothing to who asks 10.99.0.0/16: answer has no errors"],
     ["nothing", `${P}path: [{ hop: 10.99.0.2 }]\n`],
   ]) {
     test(`oddities: ${name}`, () => { assert.deepEqual(oddities(read(file)).sort(), [...lines].sort()); });

@@ -57,6 +57,8 @@ describe("links", needs("ping", "curl"), () => {
       // On the way out, the third is not there to be counted.
       assert.deepEqual((await ping("10.99.2.7", 10)).answered, [1, 2, 4, 5, 6, 9, 10]);
       const metrics = await pongd.metrics();
+      const seed = metrics.get("pongd_link_seed") ?? 0;
+      assert.ok(pongd.stdout.includes(`\n  links         seed ${seed}, room for 16384 packets in each queue\n`));
       const effect = (prefix: string, direction: string, effect: string) =>
         metrics.get(`pongd_link_packets_total{prefix="${prefix}",direction="${direction}",effect="${effect}"}`);
       assert.equal(effect("10.99.2.0/24", "in", "dropped"), 1);
