@@ -9,10 +9,10 @@ import {
 } from "../../abi/hops.js";
 import { HOP_NAMES_AT, HOP_STATES_AT, LINK_NAME_SIZE, MAX_ROUTE_HOPS } from "../../abi/links.js";
 import { MAX_PATH_DATA, PATH_DATA } from "../../abi/tables.js";
-import type { Fork, Hop, RouterPath } from "../prefix/path.js";
+import { isFork, type Hop, type RouterPath } from "../prefix/path.js";
 import { extensionOf } from "./extension.js";
 import { bucketOf } from "./limits.js";
-import { needsTime } from "./links.js";
+import { needsTime, roundUp } from "./links.js";
 import { Names, seedOf } from "./names.js";
 
 const ANY = 0xffff_ffff;
@@ -45,10 +45,6 @@ export function hopsOf({ steps }: RouterPath): Placed<Hop>[] {
   return steps.flatMap((step, i) => isFork(step)
     ? step.branches.flatMap((branch, j) => branch.map((hop, k) => ({ step: hop, at: [i, j, k] })))
     : [{ step, at: [i] }]);
-}
-
-export function isFork(step: Hop | Fork): step is Fork {
-  return "branches" in step;
 }
 
 /** Returns how many states of hops and forks a path has. */
@@ -234,10 +230,6 @@ class Writer {
     if (this.#at > this.#end) throw new RangeError(`paths need more than ${MAX_PATH_DATA} bytes`);
     return at;
   }
-}
-
-function roundUp(bytes: number): number {
-  return Math.ceil(bytes / 8) * 8;
 }
 
 function copies({ link }: Hop): boolean {
