@@ -84,9 +84,8 @@ export const PORT_RANGE_SIZE = 8;
 export const MAX_PORT_LISTS = 1 << 20;
 /** The tries' nodes. */
 export const NODES = PORT_LISTS + MAX_PORT_LISTS;
-/** Entries in a node. */
+/** Entries in a node of IPv4; one of IPv6 has 16. */
 export const NODE_ENTRIES = 256;
-export const NODE6_ENTRIES = 16;
 /**
  * Maximum bytes of all nodes: a prefix adds two nodes of IPv4 or 28 of IPv6. The ranges that no host can have add some.
  */

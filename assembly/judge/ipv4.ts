@@ -46,9 +46,9 @@ export function ipv4Input(packet: usize, ip: usize, length: u32): i32 {
   setProtocol(packet, protocolOf(packet, ip));
   // The path that the request came by may not have room for all of the reply, which may be fragmented.
   if (!(answers(packet) & PATHED) || <u32>verdict <= roomBack(packet, ipv4.srcAddr(ip))) return verdict;
-  if (!transmit(packet, ip, verdict)) return drop(Drop.nomem);
-  answered(protocol(packet), prefix, 1);
-  return DONE;
+  const sent = transmit(packet, ip, verdict);
+  if (sent == DONE) answered(protocol(packet), prefix, 1);
+  return sent;
 }
 
 /**
@@ -77,7 +77,8 @@ function fragment(packet: usize, ip: usize, prefix: i32): i32 {
   const verdict = datagram(packet, whole);
   if (isDrop(verdict)) { reassembly.drop(buffer, reason(verdict)); return DONE; }
   if (verdict == DONE) { reassembly.taken(buffer, takenAs(whole)); return DONE; }
-  if (!transmit(packet, whole, verdict)) { reassembly.drop(buffer, Drop.nomem); return DONE; }
+  const sent = transmit(packet, whole, verdict);
+  if (sent != DONE) { reassembly.drop(buffer, reason(sent)); return DONE; }
   answered(protocolOf(packet, whole), prefix, reassembly.packets(buffer));
   reassembly.release(buffer);
   return DONE;

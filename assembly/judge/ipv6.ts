@@ -60,9 +60,9 @@ function reply(packet: usize, ip: usize, len: u32): i32 {
   const mtu = min(pathMtu(ipv6.dstAddr(ip), len), roomBack(packet, ipv6.srcAddr(ip)));
   setProtocol(packet, protocolOf(packet, ip));
   if (len <= mtu) return len;
-  if (!transmit6(packet, ip, len, icmpv6.identity(ip + ipv6.HEADER_LEN), mtu)) return drop(Drop.nomem);
-  answered(protocol(packet), ownerOf(packet), 1);
-  return DONE;
+  const sent = transmit6(packet, ip, len, icmpv6.identity(ip + ipv6.HEADER_LEN), mtu);
+  if (sent == DONE) answered(protocol(packet), ownerOf(packet), 1);
+  return sent;
 }
 
 /** Returns what a reply is counted as. It has no extension headers. */
@@ -197,7 +197,8 @@ function whole(packet: usize, buffer: usize, identification: u32): void {
   // RFC 8200 §5: the way here had no room for more than the largest fragment, so the way back may not have it either.
   const came = max(<u32>MIN_PATH_MTU6, reassembly.largest(buffer));
   const mtu = min(min(pathMtu(ipv6.dstAddr(ip), verdict), came), roomBack(packet, ipv6.srcAddr(ip)));
-  if (!transmit6(packet, ip, verdict, identification, mtu)) { reassembly.drop(buffer, Drop.nomem); return; }
+  const sent = transmit6(packet, ip, verdict, identification, mtu);
+  if (sent != DONE) { reassembly.drop(buffer, reason(sent)); return; }
   answered(protocolOf(packet, ip), ownerOf(packet), reassembly.packets(buffer));
   reassembly.release(buffer);
 }

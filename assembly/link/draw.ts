@@ -25,7 +25,7 @@ export const enum Draw {
 }
 
 /** 2^64 divided by the golden ratio: consecutive multiples of it spread evenly. */
-const GOLDEN: u64 = 0x9e3779b97f4a7c15;
+export const GOLDEN: u64 = 0x9e3779b97f4a7c15;
 
 /** Begins the draws of the next packet of a state. */
 export function nextPacket(way: usize, state: usize): void {

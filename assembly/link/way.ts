@@ -1,6 +1,6 @@
 // A way of a link, with the state and the counters that belong to it.
 
-import { HOP_LINK, HOP_STATE } from "../../abi/hops";
+import { HOP_LINK, HOP_LINK_STATE, HOP_STATE } from "../../abi/hops";
 import {
   EFFECTS_AT, LINK_STATE_SIZE, LINK_STATES_AT, MAX_EFFECTS, PREFIX_EFFECTS_SIZE, WAY_STATE_SIZE,
 } from "../../abi/links";
@@ -32,7 +32,8 @@ export function pass(prefix: i32, hop: usize, direction: u32, from: u64, ip: usi
   const states: usize = load<u32>(LINK_STATES_AT);
   let state: usize;
   if (named != NO_STATE) state = states + named * LINK_STATE_SIZE;
-  else state = hop ? <usize>load<u32>(hop, HOP_STATE) : states + (MAX_LINKS + index) * LINK_STATE_SIZE;
+  else if (hop) state = <usize>load<u32>(hop, HOP_STATE) + HOP_LINK_STATE;
+  else state = states + (MAX_LINKS + index) * LINK_STATE_SIZE;
   state += direction * WAY_STATE_SIZE;
   const effects = load<u32>(EFFECTS_AT) + index * PREFIX_EFFECTS_SIZE + direction * (MAX_EFFECTS << 3);
   return cross(way, state, from, len, isEcnCapable(ip), copy, effects);

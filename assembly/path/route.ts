@@ -9,14 +9,12 @@ import {
 } from "../../abi/hops";
 import { MTU } from "../../abi/control";
 import { FIRST_PREFIX, PATHED, PREFIX_PATH } from "../../abi/tables";
-import { mix64 } from "../link/draw";
+import { GOLDEN, mix64 } from "../link/draw";
 import { family, owner, route } from "../packet";
 import { answersOf, table } from "../prefix";
 import * as extension from "../wire/extension";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
-
-const GOLDEN: u64 = 0x9e3779b97f4a7c15;
 
 /** Returns the path of a prefix, or 0. */
 export function pathOf(prefix: i32): usize {

@@ -1,6 +1,6 @@
 /** Makes paths of what a configuration says about them. hops.ts makes each hop. */
 import { MAX_ROUTES } from "../../abi/hops.js";
-import type { Fork, Hop, RouterPath } from "../prefix/path.js";
+import { isFork, type Fork, type Hop, type RouterPath } from "../prefix/path.js";
 import type { Family } from "../prefix/prefixes.js";
 import { IPV6_MIN_MTU } from "../sys/uapi.js";
 import { hopOf } from "./hops.js";
@@ -99,10 +99,6 @@ export class Paths {
     if (branches.flat().includes(undefined)) return undefined;
     return { branches: branches as Hop[][], by: hash ?? "flow" };
   }
-}
-
-export function isFork(step: Hop | Fork): step is Fork {
-  return "branches" in step;
 }
 
 export function hopsOf(count: number): string {

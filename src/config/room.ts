@@ -12,7 +12,7 @@ const SHARE_LINK = "have prefixes share a link by its name under links";
 const SHARE_PATH = "have prefixes share a path by its name under paths";
 
 /** A prefix that finds no room beside those before it. */
-export interface Excess {
+interface Excess {
   readonly index: number;
   readonly message: string;
 }

@@ -1,9 +1,8 @@
 /** Looks at the paths of a configuration: who stands behind them, and which hops a packet passes in which order. */
 import type { Link } from "../prefix/link.js";
-import type { Fork, Hop, RouterPath } from "../prefix/path.js";
+import { isFork, type Fork, type Hop, type RouterPath } from "../prefix/path.js";
 import type { Address, ServedPrefix } from "../prefix/prefixes.js";
 import { Trips } from "./expectation.js";
-import { isFork } from "./paths.js";
 
 /** A path and the prefixes behind it. */
 export interface ServedPath {

@@ -2,10 +2,10 @@
  * Draws the paths of a configuration: as text, in the language of Graphviz, and as the names of hops for /etc/hosts or
  * for a name server's zone. What users wrote is put into none of these forms without being made fit for it.
  */
-import type { Hop } from "../prefix/path.js";
+import { isFork, type Hop } from "../prefix/path.js";
 import type { Address, ServedPrefix } from "../prefix/prefixes.js";
 import { Trips } from "./expectation.js";
-import { hopsOf, isFork } from "./paths.js";
+import { hopsOf } from "./paths.js";
 import { addressesOf, calledHop, listed, routesOf, type ServedPath } from "./routes.js";
 
 export const FORMS = ["text", "dot", "hosts", "zone"] as const;

@@ -20,7 +20,7 @@ const ALIGN = 64;
 
 type Values = Float32Array | Float64Array | Int16Array;
 
-export interface LinksLayout {
+interface LinksLayout {
   readonly states: number;
   readonly effects: number;
   readonly names: number;
@@ -156,7 +156,8 @@ export class LinkData {
   }
 }
 
-function roundUp(bytes: number): number {
+/** Returns the least multiple of 8 that is as large. */
+export function roundUp(bytes: number): number {
   return Math.ceil(bytes / 8) * 8;
 }
 

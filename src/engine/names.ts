@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { LINKED_TABLES } from "../../abi/links.js";
 
 /** Where the names {u64 hash, u32 number of the last table that had it} and the states lie, and how many there are. */
-export interface NamesLayout {
+interface NamesLayout {
   readonly names: number;
   readonly nameSize: number;
   readonly states: number;
@@ -34,7 +34,11 @@ export class Names {
     }
   }
 
-  /** Returns the address of the state of a name, which is kept for as long as every table has it. @throws RangeError */
+  /**
+   * Returns the address of the state of a name, which is kept for as long as every table has it, but for those without
+   * links.
+   * @throws RangeError
+   */
   stateOf(name: string): number {
     const hash = hashOf(name) | 1n;
     let place = this.#places.get(hash);

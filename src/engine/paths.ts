@@ -9,13 +9,13 @@ import {
 } from "../../abi/hops.js";
 import { HOP_NAMES_AT, HOP_STATES_AT, LINK_NAME_SIZE, MAX_ROUTE_HOPS } from "../../abi/links.js";
 import { MAX_PATH_DATA, PATH_DATA } from "../../abi/tables.js";
-import type { Fork, Hop, RouterPath } from "../prefix/path.js";
+import { isFork, type Hop, type RouterPath } from "../prefix/path.js";
 import { extensionOf } from "./extension.js";
-import { needsTime } from "./links.js";
+import { bucketOf } from "./limits.js";
+import { needsTime, roundUp } from "./links.js";
 import { Names, seedOf } from "./names.js";
 
 const ANY = 0xffff_ffff;
-const MS_PER_S = 1000;
 
 /** A path of a table. */
 export interface PlacedPath {
@@ -24,6 +24,14 @@ export interface PlacedPath {
   readonly owner: string | number;
   /** Places of its hops' links among those of the table, plus 1. */
   readonly links: ReadonlyMap<Hop, number>;
+}
+
+/** All paths of a table. */
+interface PlacedPaths {
+  readonly paths: readonly PlacedPath[];
+  readonly seed: bigint;
+  /** Number of engines that share the limits of the hops. */
+  readonly shares: number;
 }
 
 /** A hop or a fork, and where it is on its path: how many steps before it, and the branch and the place in that. */
@@ -37,10 +45,6 @@ export function hopsOf({ steps }: RouterPath): Placed<Hop>[] {
   return steps.flatMap((step, i) => isFork(step)
     ? step.branches.flatMap((branch, j) => branch.map((hop, k) => ({ step: hop, at: [i, j, k] })))
     : [{ step, at: [i] }]);
-}
-
-export function isFork(step: Hop | Fork): step is Fork {
-  return "branches" in step;
 }
 
 /** Returns how many states of hops and forks a path has. */
@@ -62,7 +66,7 @@ export function lenOf(path: RouterPath): number {
 
 /** Writes the paths of a table at an address, whose links are at `links`, and returns the addresses of the paths. */
 export function place(
-  memory: WebAssembly.Memory, table: number, paths: readonly PlacedPath[], links: readonly number[], seed: bigint,
+  memory: WebAssembly.Memory, table: number, { paths, seed, shares }: PlacedPaths, links: readonly number[],
 ): number[] {
   const words = new Uint32Array(memory.buffer);
   words[(table + PATH_DATA + HOP_RECORDS) / 4] = 0;
@@ -71,7 +75,7 @@ export function place(
     names: words[HOP_NAMES_AT / 4], nameSize: LINK_NAME_SIZE, states: words[HOP_STATES_AT / 4],
     stateSize: HOP_STATE_SIZE, count: HOP_STATES, what: "hops and branching points",
   });
-  const writer = new Writer(memory, table + PATH_DATA, names, links);
+  const writer = new Writer(memory, table + PATH_DATA, names, links, shares);
   const placed = paths.map((path) => writer.path(path, seed));
   writer.end(table + PATH_DATA);
   return placed;
@@ -111,15 +115,17 @@ class Writer {
   readonly #view: DataView;
   readonly #names: Names;
   readonly #links: readonly number[];
+  readonly #shares: number;
   readonly #end: number;
   readonly #records: { label: string; path: string; owner: number; state: number }[] = [];
   #at: number;
 
-  constructor({ buffer }: WebAssembly.Memory, at: number, names: Names, links: readonly number[]) {
+  constructor({ buffer }: WebAssembly.Memory, at: number, names: Names, links: readonly number[], shares: number) {
     this.#buffer = buffer;
     this.#view = new DataView(buffer);
     this.#names = names;
     this.#links = links;
+    this.#shares = shares;
     this.#at = at + PATHS_HEADER_SIZE;
     this.#end = at + MAX_PATH_DATA;
   }
@@ -196,8 +202,9 @@ class Writer {
     this.#word(at + HOP_MTU, mtu ?? ANY);
     this.#word(at + HOP_TTL, ttl);
     this.#word(at + HOP_STATE, state);
-    this.#view.setFloat32(at + HOP_RATE, icmp.rate / MS_PER_S, true);
-    this.#view.setFloat32(at + HOP_BURST, icmp.burst, true);
+    const [rate, burst] = bucketOf(icmp, this.#shares);
+    this.#view.setFloat32(at + HOP_RATE, rate, true);
+    this.#view.setFloat32(at + HOP_BURST, burst, true);
     for (const [offset, family] of [[HOP_EXTENSION, 4], [HOP_EXTENSION6, 6]] as const) {
       this.#text(at + offset, extensionOf(hop, family));
     }
@@ -223,10 +230,6 @@ class Writer {
     if (this.#at > this.#end) throw new RangeError(`paths need more than ${MAX_PATH_DATA} bytes`);
     return at;
   }
-}
-
-function roundUp(bytes: number): number {
-  return Math.ceil(bytes / 8) * 8;
 }
 
 function copies({ link }: Hop): boolean {

@@ -94,7 +94,7 @@ function placeLinks(memory: WebAssembly.Memory, at: number, table: Table): void 
   try {
     const placed = [0, ...links.place(memory, at, table.links, table.seed)];
     for (let i = 0; i < table.linkOf.length; i++) words[(at + PREFIX_LINK) / 4 + i] = placed[table.linkOf[i]];
-    const routes = [0, ...paths.place(memory, at, table.paths, placed.slice(1), table.seed)];
+    const routes = [0, ...paths.place(memory, at, table, placed.slice(1))];
     for (let i = 0; i < table.pathOf.length; i++) words[(at + PREFIX_PATH) / 4 + i] = routes[table.pathOf[i]];
   } catch (error) {
     // The table does not count: the names of the one in use would be forgotten a table too early.

@@ -14,6 +14,7 @@ import {
 import type { Link } from "../prefix/link.js";
 import type { Limit, PortRange, PortService } from "../prefix/policy.js";
 import { PAGE } from "../prefix/streams.js";
+import { bucketOf } from "./limits.js";
 import type { PlacedPath } from "./paths.js";
 import { Ways } from "./ways.js";
 
@@ -54,6 +55,8 @@ export interface Table {
   readonly paths: readonly PlacedPath[];
   /** Seed of what links leave to chance. */
   readonly seed: bigint;
+  /** Number of engines that share the limits of prefixes and hops. */
+  readonly shares: number;
 }
 
 export interface TableOptions {
@@ -61,7 +64,7 @@ export interface TableOptions {
   readonly hosts?: readonly Address[];
   /** Index of each prefix, by its position among the prefixes; by default the position itself. */
   readonly indices?: readonly number[];
-  /** Number of engines that share the prefixes' limits. */
+  /** Number of engines that share the limits of prefixes and hops. */
   readonly shares?: number;
 }
 
@@ -85,11 +88,7 @@ export function tableOf(
     roots[owner / 4] = own ? NOBODY : INVALID;
   }
   roots[SOURCE_ROUTE / 4] = sourceRoute;
-  const setLimit = (limits: Float32Array, at: number, { rate, burst }: Limit, shares: number) => {
-    limits[at] = rate / 1000 / shares;
-    limits[at + 1] = Math.max(1, burst / shares);
-  };
-  setLimit(new Float32Array(roots.buffer), SOURCE_LIMIT / 4, sourceLimit ?? UDP_SOURCE_LIMIT, 1);
+  new Float32Array(roots.buffer).set(bucketOf(sourceLimit ?? UDP_SOURCE_LIMIT, 1), SOURCE_LIMIT / 4);
 
   const end = indices.reduce((end, index) => Math.max(end, index + 1), 0);
   const known = new Uint32Array(end);
@@ -113,7 +112,7 @@ export function tableOf(
       | (path > 0 ? PATHED : 0);
     linkOf[index] = link;
     pathOf[index] = path;
-    if (limit) setLimit(limits, 2 * index, limit, shares);
+    if (limit) limits.set(bucketOf(limit, shares), 2 * index);
     if (udp) udps[index] = udpPorts.placeOf(udp.ports);
     if (interfaces) probed[index] = interfaceLists.placeOf(interfaces);
     if (!tcp) return;
@@ -124,7 +123,7 @@ export function tableOf(
   return {
     ...tries, answers: known, limits, tcp: tcps, udp: udps, interfaces: probed, interfaceLists: interfaceLists.all,
     ports: ports.all, udpPorts: udpPorts.all, services, linkOf, links: ways.links, pathOf,
-    paths: ways.paths, seed: policy.seed ?? 0n,
+    paths: ways.paths, seed: policy.seed ?? 0n, shares,
   };
 }
 

@@ -7,7 +7,7 @@ import type { Prefix } from "./prefixes.js";
  * A prefix or exception that conflicts with the others. `index` is its position among the prefixes,
  * followed by the exceptions.
  */
-export interface Misfit {
+interface Misfit {
   readonly index: number;
   readonly message: string;
   /** Position of the one that it repeats. */

@@ -46,6 +46,10 @@ export interface Fork {
   readonly by: "flow" | "destination" | "packet";
 }
 
+export function isFork(step: Hop | Fork): step is Fork {
+  return "branches" in step;
+}
+
 export interface RouterPath {
   /** Its name if prefixes share it, and its hops' limits. */
   readonly name?: string | undefined;

@@ -11,6 +11,7 @@ import { SENDS } from "../../abi/slots.js";
 import { Service } from "../../abi/tcp.js";
 import { tableOf } from "../../src/engine/table.js";
 import { CLEAR_WAY, type Link, type Slots, type Way } from "../../src/prefix/link.js";
+import type { RouterPath } from "../../src/prefix/path.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { DEFAULT_STAMP, stampBytes } from "../../src/prefix/stamp.js";
 import { knownOf, type Between } from "../fuzz/engine/between.js";
@@ -459,6 +460,47 @@ describe("what else happens meanwhile", () => {
       many.advanceTo(many.rig.now + 5);
     }
     assert.equal(many.rig.replied, 8000);
+  });
+
+  test("a reply in fragments that finds no room is dropped as held_full, as a whole one is", async () => {
+    const far = linkOf({ out: { delayNs: 10 * MS } });
+    const large = icmpPacket({ data: pattern(2000), fragment: 0 });
+    const narrow: RouterPath = {
+      steps: [{ silent: true, blackHole: false, ttl: 64, icmp: { rate: 1, burst: 1 }, mpls: [], mtu: 1280 }],
+    };
+    const CASES: readonly (readonly [string, readonly Uint8Array[], RouterPath?])[] = [
+      ["whole", [ping(2)]],
+      ["in fragments", fragmentsOf(large, [0, 1000, 2008])],
+      ["in one, to fragments", fragmentsOf(ping(2, { data: pattern(1400), fragment: 0 }), [0, 1000, 1408])],
+      ["in fragments, to a whole request", [ping(2, { data: pattern(1400), fragment: 0 })], narrow],
+      ["IPv6, in fragments", fragmentsOf6(icmpv6Packet({ data: pattern(2000) }), [0, 1000, 2008])],
+      ["IPv6, in one, to fragments", fragmentsOf6(icmpv6Packet({ data: pattern(1100) }), [0, 1000, 1108])],
+    ];
+    for (const [name, packets, path] of CASES) {
+      const linked = await Linked.create(far, { kept: 1, policy: { path } });
+      linked.send(ping());
+      for (const packet of packets) linked.send(packet);
+      assert.deepEqual(linked.rig.dropped, { held_full: packets.length }, name);
+      linked.end();
+      assert.deepEqual([linked.rig.replied, linked.outputs.length], [1, 1], name);
+    }
+    const request6 = icmpv6Packet({ data: pattern(1400) });
+    const learnt = await Linked.create(far, { kept: 1 });
+    learnt.send(request6);
+    learnt.advanceTo(1020);
+    learnt.send(icmpv6Packet({
+      type: 2, src: "2001:db8::1", identifier: 0, sequence: 1280, data: learnt.outputs[0].packet.slice(0, 1232),
+    }));
+    learnt.send(ping(), request6);
+    assert.deepEqual(learnt.rig.dropped, { icmp_packet_too_big: 1, held_full: 1 });
+    learnt.end();
+    assert.deepEqual([learnt.rig.replied, learnt.outputs.length], [2, 2]);
+    // If there is room for the first fragment, the reply has been sent.
+    const linked = await Linked.create(far, { kept: 2 });
+    linked.send(ping(), ...fragmentsOf(large, [0, 1000, 2008]));
+    assert.deepEqual(linked.rig.dropped, {});
+    linked.end();
+    assert.deepEqual([linked.rig.replied, linked.outputs.length], [3, 2]);
   });
 
   test("segments of a connection do not wait in a queue for what has yet to come", async () => {

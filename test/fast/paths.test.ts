@@ -304,6 +304,19 @@ test("HP-6: a hop has limits of its own", async () => {
   assert.deepEqual(rig.dropped, { ttl_expired: 7 });
 });
 
+test("engines that share a hop have their part each of its limits, but at least one at once", async () => {
+  const parts = async (rate: number, burst: number) => {
+    const rig = await rigWith({ steps: THREE }, { reloadable: true, prefixes: [PREFIX] });
+    const path = { steps: [hop("10.98.0.1", { icmp: { rate, burst } })] };
+    rig.linear.serve(tableOf(serving([parsePrefix(PREFIX)], { path }), { hosts: [parseAddress(HOST)], shares: 4 }));
+    const say = () => rig.respond(...Array.from({ length: 50 }, () => icmpPacket({ ttl: 1 }))).length;
+    const atOnce = say();
+    rig.now += 200;
+    return [atOnce, say()];
+  };
+  assert.deepEqual([await parts(100, 40), await parts(10, 1), await parts(1, 1)], [[10, 5], [1, 0], [1, 0]]);
+});
+
 test("an error that a hop withholds takes nothing from its prefix, one to a source above its rate nothing from the hop",
   async () => {
     const limit = (burst: number) => ({ rate: 0.001, burst });
