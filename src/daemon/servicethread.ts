@@ -60,7 +60,10 @@ export abstract class Thread {
   protected readonly index: number;
   protected readonly queues: readonly Queue[];
   protected isReady = false;
+  /** Numbers of the requests by which the thread has prepared content. */
+  #requests = new WeakMap<Content, number>();
   #asked: Promise<readonly string[]> = Promise.resolve([]);
+  #request = 0;
   #answered: ((failures: readonly string[]) => void) | undefined;
 
   constructor(index: number, queues: readonly Queue[], wakeFd: number, counts: ServiceCounts) {
@@ -72,18 +75,20 @@ export abstract class Thread {
 
   /** Has it load services. Fulfilled with a line for each that cannot be loaded. */
   prepare(content: Content): Promise<readonly string[]> {
-    // One after the other, so that an answer is to what was asked last.
     return this.#asked = this.#asked.then(() => this.#prepare(content));
   }
 
-  /** Has it serve what it has prepared. */
-  use(content: Content): void {
+  /** Has it serve what it has prepared. Returns false if it has not: it may have been started since. */
+  use(content: Content): boolean {
     this.content = content;
+    const request = this.#requests.get(content);
+    if (request === undefined) return false;
     const { prefixes, logLevel } = content;
-    this.post({ kind: "use", prefixes: prefixes.buffer, logLevel });
-    if (this.isReady) return;
+    this.post({ kind: "use", request, prefixes: prefixes.buffer, logLevel });
+    if (this.isReady) return true;
     this.isReady = true;
     for (const queue of this.queues) this.connect(queue);
+    return true;
   }
 
   /** Has streams of the queue go to the thread, if it serves. */
@@ -93,9 +98,16 @@ export abstract class Thread {
     Atomics.store(wordsOf(queue), this.stateAt, ThreadState.serving);
   }
 
-  /** Hands over what the thread says. */
-  protected heard(failures: readonly string[]): void {
-    this.#answered?.(failures);
+  /** Hands over what the thread says to a request; to one that was given up, it comes too late. */
+  protected heard({ request, failures }: Extract<FromService, { kind: "prepared" }>): void {
+    if (request === this.#request) this.#answered?.(failures);
+  }
+
+  /** The thread has ended, and what it had prepared is gone with it. */
+  protected forget(why: string): void {
+    this.isReady = false;
+    this.#requests = new WeakMap();
+    this.#answered?.([why]);
   }
 
   /** Returns why it cannot be asked, if it cannot. */
@@ -113,11 +125,13 @@ export abstract class Thread {
     return (THREADS + THREAD_SIZE * this.index + THREAD_STATE) / 4;
   }
 
-  async #prepare({ services }: Content): Promise<readonly string[]> {
+  async #prepare(content: Content): Promise<readonly string[]> {
     const { absence } = this;
     if (absence !== undefined) return [absence];
     const answered = new Promise<readonly string[]>((resolve) => { this.#answered = resolve; });
-    this.post({ kind: "prepare", services });
+    const request = ++this.#request;
+    this.#requests.set(content, request);
+    this.post({ kind: "prepare", request, services: content.services });
     const failures = await Promise.race([answered, this.tooLate()]);
     this.#answered = undefined;
     return failures;
@@ -133,7 +147,7 @@ export class CallersThread extends Thread {
     super(0, queues, wakeFd, new ServiceCounts(counts));
     this.#port = port;
     port.on("message", (message: FromService) => {
-      if (message.kind === "prepared") this.heard(message.failures);
+      if (message.kind === "prepared") this.heard(message);
     });
   }
 
@@ -164,6 +178,8 @@ export class OwnThread extends Thread {
   /** Read end of the pipe. Each thread has a duplicate of its own, which goes with it. */
   readonly #readFd: number;
   #worker: Worker | undefined;
+  /** The one that is about to serve what the one before it did. */
+  #resuming: Worker | undefined;
 
   constructor(index: number, queues: readonly Queue[], format: LogFormat, log: Logger) {
     const name = `service thread ${index}`;
@@ -247,30 +263,45 @@ export class OwnThread extends Thread {
     createInterface(worker.stderr).on("line", (line) => { this.#log.warn({ thread: `service ${this.index}` }, line); });
     worker.on("message", (message: FromService) => {
       if (message.kind === "line") stderr.write(message.line);
-      else this.heard(message.failures);
+      else this.heard(message);
     });
     let cause: unknown;
     worker.once("error", (error) => { cause = error; });
     const watch = this.#watch(worker, () => { cause = new Error(`it has hung for ${HANGS * LOOK_MS / 1000} s`); });
-    if (this.counts.restarts > 0) void this.#resume();
+    if (this.counts.restarts > 0) void this.#resume(worker);
     return new Promise((resolve) => {
       worker.once("exit", (status) => {
         clearInterval(watch);
         this.#worker = undefined;
-        this.isReady = false;
         const why = cause === undefined ? `it ended with status ${status}` : messageOf(cause);
-        this.heard([`${this.name} died: ${why}`]);
+        this.forget(`${this.name} died: ${why}`);
         resolve(why);
       });
     });
   }
 
-  /** Has a thread that was started again serve what the one before it did. */
-  async #resume(): Promise<void> {
-    const { content } = this;
-    if (!content) return;
-    for (const line of await this.prepare(content)) this.#log.error(`${line}; its connections are reset`);
-    if (this.#worker) this.use(this.content ?? content);
+  /** Has it serve what it has prepared; or what it has not, since it was started after that, once it has. */
+  override use(content: Content): boolean {
+    if (super.use(content)) return true;
+    if (this.#worker && this.#resuming !== this.#worker) void this.#resume(this.#worker);
+    return false;
+  }
+
+  /** Has a thread that was started again serve what there is to serve, which may change meanwhile. */
+  async #resume(worker: Worker): Promise<void> {
+    this.#resuming = worker;
+    for (;;) {
+      const { content } = this;
+      if (!content) break;
+      const failures = await this.prepare(content);
+      // The next one resumes by itself.
+      if (this.#worker !== worker) return;
+      for (const line of failures) this.#log.error(`${line}; its connections are reset`);
+      if (content !== this.content) continue;
+      super.use(content);
+      break;
+    }
+    this.#resuming = undefined;
   }
 
   /** Ends the thread when it has not come round for long. */

@@ -26,12 +26,14 @@ export type ToService
   /** Streams of this queue go to the thread. */
   = | { readonly kind: "queue"; readonly queue: number; readonly memory: WebAssembly.Memory; readonly wakeFd: number }
     /** The services that there are to be: the thread loads those that it does not have, and answers. */
-    | { readonly kind: "prepare"; readonly services: readonly Counted[] }
-    /** The services as they were prepared last are those that there are, of these prefixes. */
-    | { readonly kind: "use"; readonly prefixes: SharedArrayBuffer; readonly logLevel: LogLevel };
+    | { readonly kind: "prepare"; readonly request: number; readonly services: readonly Counted[] }
+    /** The services of that request are those that there are, of these prefixes. */
+    | {
+      readonly kind: "use"; readonly request: number; readonly prefixes: SharedArrayBuffer; readonly logLevel: LogLevel;
+    };
 
 export type FromService
   /** It has the services, but for those that could not be loaded: a line each. */
-  = | { readonly kind: "prepared"; readonly failures: readonly string[] }
+  = | { readonly kind: "prepared"; readonly request: number; readonly failures: readonly string[] }
     /** A line for the log. */
     | { readonly kind: "line"; readonly line: string };

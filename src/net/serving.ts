@@ -50,8 +50,8 @@ export class Serving {
   /** Services by id, as long as there may be connections to them. */
   readonly #services = new Map<string, Loaded>();
   readonly #takers = new Takers();
-  /** Ids of those that were prepared last, and of those that are in use. */
-  #prepared: readonly string[] = [];
+  /** Ids of those that were prepared, by request, and of those that are in use. */
+  readonly #prepared = new Map<number, readonly string[]>();
   #used: readonly string[] = [];
   #prefixes = new PrefixIndex();
   #isTurning = false;
@@ -78,12 +78,12 @@ export class Serving {
         return;
       }
       case "prepare":
-        void this.#prepare(message.services).then((failures) => {
-          this.#options.post({ kind: "prepared", failures });
+        void this.#prepare(message.request, message.services).then((failures) => {
+          this.#options.post({ kind: "prepared", request: message.request, failures });
         });
         return;
       case "use":
-        this.#use(message.prefixes, message.logLevel);
+        this.#use(message.request, message.prefixes, message.logLevel);
     }
   }
 
@@ -109,9 +109,11 @@ export class Serving {
   }
 
   /** Loads what is not loaded yet. Returns a line for each service that cannot be. */
-  async #prepare(wanted: readonly Counted[]): Promise<string[]> {
+  async #prepare(request: number, wanted: readonly Counted[]): Promise<string[]> {
     const { log, counts, own } = this.#options;
     const failures: string[] = [];
+    // What loads for long does so beside other requests.
+    this.#prepared.set(request, wanted.map(({ service: { id } }) => id));
     for (const { service, counted: place } of wanted) {
       try {
         const known = this.#services.get(service.id);
@@ -122,16 +124,20 @@ export class Serving {
         failures.push(`service ${service.name}: ${messageOf(error)}`);
       }
     }
-    this.#prepared = wanted.map(({ service: { id } }) => id);
     this.#hold();
     return failures;
   }
 
-  #use(list: SharedArrayBuffer, level: LogLevel): void {
+  #use(request: number, list: SharedArrayBuffer, level: LogLevel): void {
+    const used = this.#prepared.get(request) ?? [];
+    // Requests are taken up in turn: what was asked for before, and is not in use, has failed.
+    for (const earlier of this.#prepared.keys()) if (earlier < request) this.#prepared.delete(earlier);
     // Packet loops still have connections begin with the services of before, until they have the next tables.
-    const kept = new Set([...this.#prepared, ...this.#used, ...this.ports.flatMap((port) => [...port.services])]);
+    const kept = new Set(
+      [...this.#prepared.values(), this.#used, ...this.ports.map(({ services }) => [...services])].flat(),
+    );
     for (const id of this.#services.keys()) if (!kept.has(id)) this.#services.delete(id);
-    this.#used = this.#prepared;
+    this.#used = used;
     this.#hold();
     this.#prefixes = new PrefixIndex(new PrefixList(list));
     this.#options.log.level = level;
