@@ -48,9 +48,13 @@ describe("paths", needs(...RECORDERS, "traceroute", "tracepath"), () => {
   const hopsIn = (output: string) =>
     [...output.matchAll(/^ *\d+ +(\*|[\d.]+|[\da-f:]+)(?= |$)/gm)].map(([, hop]) => hop);
 
+  // Linux has DCCP no more, by which traceroute can ask as well.
   for (const [what, target, ...args] of [
-    ["UDP", "10.97.1.1", "-U"], ["ICMP", "10.97.1.1", "-I"], ["TCP", "10.97.1.1", "-T", "-p", "80"],
-    ["UDP", "fd97::1", "-U"], ["ICMP", "fd97::1", "-I"],
+    ["UDP to many ports", "10.97.1.1"], ["UDP", "10.97.1.1", "-U"], ["UDP-Lite", "10.97.1.1", "-UL"],
+    ["ICMP", "10.97.1.1", "-I"], ["TCP", "10.97.1.1", "-T", "-p", "80"],
+    ["protocol 99", "10.97.1.1", "-P", "99"], ["UDP to many ports", "fd97::1"], ["UDP", "fd97::1", "-U"],
+    ["UDP-Lite", "fd97::1", "-UL"], ["ICMP", "fd97::1", "-I"], ["TCP", "fd97::1", "-T", "-p", "80"],
+    ["protocol 99", "fd97::1", "-P", "99"],
   ]) {
     test(`traceroute by ${what} to ${target} finds each hop, but the silent one`, async () => {
       const output = await ok("traceroute", "-n", "-q", "1", "-w", "1", "-m", "8", ...args, target);
@@ -61,19 +65,25 @@ describe("paths", needs(...RECORDERS, "traceroute", "tracepath"), () => {
   test("HP-5: traceroute -e shows the labels, and the object about the interface", async () => {
     const output = await ok("traceroute", "-n", "-I", "-e", "-q", "1", "-w", "1", "-m", "8", "10.97.1.1");
     assert.match(output, /\n 2 {2}10\.98\.0\.2 <MPLS:L=16002,E=0,S=1,T=\d+;.*> /);
+    const six = await ok("traceroute", "-n", "-I", "-e", "-q", "1", "-w", "1", "-m", "8", "fd97::1");
+    assert.match(six, /\n 2 {2}fd98::2 <MPLS:L=16002,E=0,S=1,T=\d+;.*> /);
   });
 
   test("HP-7: traceroute --mtu and tracepath find the MTU", async () => {
-    assert.match(await ok("traceroute", "-n", "--mtu", "-w", "1", "-m", "8", "10.97.1.2"), /F=1400/);
+    for (const target of ["10.97.1.2", "fd97::2"]) {
+      assert.match(await ok("traceroute", "-n", "--mtu", "-w", "1", "-m", "8", target), /F=1400/);
+    }
     for (const target of ["10.97.1.3", "fd97::3"]) {
       assert.match(await ok("tracepath", "-n", "-m", "8", target), /Resume: pmtu 1400 hops 5 back 5/);
     }
   });
 
-  test("X-5: mtr finds each hop", needs("mtr"), async () => {
-    const output = await ok("mtr", "-n", "-r", "-c", "1", "-i", "0.2", "-G", "1", "-m", "8", "10.97.1.1");
-    assert.deepEqual([...output.matchAll(/\|-- (\S+)/g)].map(([, hop]) => hop.replace("???", "*")), HOPS[4]);
-  });
+  for (const [target, hops] of [["10.97.1.1", HOPS[4]], ["fd97::1", HOPS[6]]] as const) {
+    test(`X-5: mtr finds each hop to ${target}`, needs("mtr"), async () => {
+      const output = await ok("mtr", "-n", "-r", "-c", "1", "-i", "0.2", "-G", "1", "-m", "8", target);
+      assert.deepEqual([...output.matchAll(/\|-- (\S+)/g)].map(([, hop]) => hop.replace("???", "*")), hops);
+    });
+  }
 
   test("mtr --raw has a line for the address of each hop", needs("mtr"), async () => {
     const output = await ok("mtr", "--raw", "-n", "-c", "1", "-i", "0.2", "-G", "1", "-m", "8", "10.97.1.1");
@@ -97,6 +107,8 @@ describe("paths", needs(...RECORDERS, "traceroute", "tracepath"), () => {
   test("HP-9: scamper finds one way of a flow, and both ways of the diamond", needs("scamper"), async () => {
     const trace = await ok("scamper", "-I", "trace -P icmp-paris -q 3 10.96.1.1");
     assert.match(trace, /10\.98\.1\.1 .*\n.*10\.98\.1\.[23] .*\n.*10\.98\.1\.4 .*\n.*10\.96\.1\.1 /);
+    const six = await ok("scamper", "-I", "trace -P icmp-paris -q 3 fd97::1");
+    assert.match(six, /fd98::1 .*\n.*fd98::2 .*\n.*\*.*\n.*fd98::4 .*\n.*fd97::1 /);
     // By chance, all flows to one of them may go the same way.
     const targets = ["10.96.1.1", "10.96.1.2", "10.96.1.3", "10.96.1.4"];
     const links = await ok("scamper", ...targets.flatMap((target) => ["-I", `tracelb -P udp-dport ${target}`]));

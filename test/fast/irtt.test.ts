@@ -17,6 +17,7 @@ import { moduleOf } from "../../src/engine/create.js";
 import { serviceAt } from "../../src/engine/services.js";
 import { tableOf } from "../../src/engine/table.js";
 import { DEFAULT_IRTT, irttBytes } from "../../src/prefix/irtt.js";
+import { CLEAR_WAY } from "../../src/prefix/link.js";
 import { parseAddress, parsePrefix, serving } from "../../src/prefix/prefixes.js";
 import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
@@ -74,7 +75,7 @@ function number(data: Uint8Array, at: number): bigint {
 }
 
 async function rigWith(map?: IrttMap, options: BenchOptions = {}): Promise<Rig> {
-  const rig = await Rig.create("wasm", { ...options, policy: policyOf(map) });
+  const rig = await Rig.create("wasm", { policy: policyOf(map), ...options });
   rig.now = 1000;
   rig.wall = NOON;
   return rig;
@@ -163,6 +164,30 @@ describe("IRTT", () => {
     const [wall, monotonic] = [BigInt(NOON) * 1_000_000n, SECOND + 250_000_000n];
     assert.deepEqual([28, 36, 44, 52].map((at) => number(data, at)), [wall, monotonic, wall, monotonic]);
     assert.equal(data.length, 60);
+  });
+
+  test("IR-1: behind a link, the times show how long each way took", async () => {
+    const [there, back] = [30, 20];
+    const link = { in: { ...CLEAR_WAY, delayNs: there * 1e6 }, out: { ...CLEAR_WAY, delayNs: back * 1e6 } };
+    const rig = await rigWith(undefined, { kept: 10, policy: { ...policyOf(), link } });
+    /** Sends a packet, and returns what comes back, and when. */
+    const through = (data: Uint8Array<ArrayBuffer>) => {
+      let replies = rig.respond(udpPacket({ destinationPort: PORT, sourcePort: 50_000, data }));
+      assert.equal(replies.length, 0);
+      while (replies.length === 0) {
+        rig.now = rig.clock.deadline / 1e6;
+        replies = rig.respond();
+      }
+      return { data: replies[0].slice(28), at: rig.now };
+    };
+    const token = through(open()).data.slice(4, 12);
+    const sentAt = rig.now;
+    const { data, at } = through(request(token, 0));
+    for (const place of [36, 52]) {
+      const monotonicMs = Number(number(data, place)) / 1e6;
+      assert.ok(Math.abs(monotonicMs - (sentAt + there)) < 0.05, `${monotonicMs - sentAt} ms there`);
+      assert.ok(Math.abs(at - monotonicMs - back) < 0.05, `${at - monotonicMs} ms back`);
+    }
   });
 
   test("IR-1: the time at which it leaves is that of the batch, and the checksum covers it", async () => {

@@ -8,6 +8,7 @@ import { compile, load, WasmEngine } from "../../src/engine/wasm.js";
 import { moduleOf } from "../../src/engine/create.js";
 import { DEFAULT_STAMP, stampBytes, type StampOptions } from "../../src/prefix/stamp.js";
 import { estimateOf } from "../../src/sys/realtime.js";
+import { parseAddress } from "../../src/prefix/prefixes.js";
 import { type BenchOptions, BY_DEFAULT, Rig } from "../support/engines.js";
 import { frame, SHARED } from "../support/frames.js";
 import { checksum6, fragmentsOf6, hopByHop, icmpv6Packet, udpPacket6 } from "../support/ipv6.js";
@@ -64,6 +65,22 @@ function holds(reply: Uint8Array): boolean {
 }
 
 describe("STAMP", () => {
+  test("M-4: behind a path, the reply has the TTL that was left, and the hops take from its own", async () => {
+    const hop = {
+      ipv4: parseAddress("10.98.0.1"), ipv6: parseAddress("fd98::1"), silent: false, blackHole: false, ttl: 64,
+      icmp: { rate: 1, burst: 1 }, mpls: [],
+    };
+    const request = sent();
+    const rig = await rigWith({ kept: 10, policy: { path: { steps: [hop, hop, hop], back: 2 } } });
+    const [reply] = rig.respond(udpPacket({ destinationPort: PORT, sourcePort: 50_000, data: request, ttl: 64 }));
+    assert.deepEqual(reply.slice(28), reflected(request, { ttl: 61 }));
+    assert.equal(reply[8], 253);
+    const [reply6] = rig.respond(udpPacket6({
+      destinationPort: PORT, sourcePort: 50_000, data: request, hopLimit: 255,
+    }));
+    assert.deepEqual([reply6[48 + 40], reply6[7]], [252, 253]);
+  });
+
   test("M-4: the reply has the sender's packet, both times and the TTL, IPv4", async () => {
     const rig = await rigWith();
     const request = sent();
