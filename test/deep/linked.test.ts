@@ -25,7 +25,7 @@ import {
   udpPacket,
 } from "../support/packets.js";
 import { sent } from "../support/stamp.js";
-import { ACK, encode, SYN } from "../support/tcp.js";
+import { ACK, decode, encode, SYN } from "../support/tcp.js";
 import { LIMITS, SERVICES } from "../support/tcphost.js";
 
 const MS = 1_000_000;
@@ -520,6 +520,34 @@ describe("what else happens meanwhile", () => {
     assert.ok(segments.length >= 2, `${segments.length} segments`);
     assert.ok(segments.every(({ at }) => at < 1605));
   });
+
+  for (const timestamps of [false, true]) {
+    test(`jitter alone has no segment sent again, with${timestamps ? "" : "out"} timestamps`, async () => {
+      const jitter = { delayNs: 25 * MS, jitterNs: 10 * MS };
+      const linked = await Linked.create(linkOf({ in: jitter, out: jitter }));
+      const { rig, outputs } = linked;
+      const from = { ...tcp, dstPort: 19, window: 65_535 };
+      let heard = 0;
+      const send = (segment: { seq: number; ack?: number; flags: number }, more = {}) => {
+        const options = timestamps ? { timestamps: { val: Math.floor(rig.now), ecr: heard } } : {};
+        linked.send(encode({ ...from, ...segment, options: { ...options, ...more } }));
+      };
+      send({ seq: 1, flags: SYN }, { mss: 1460, sackPermitted: true });
+      let next = 0;
+      for (let bytes = 0; bytes < 4e6;) {
+        linked.advanceTo(rig.clock.deadline / MS);
+        for (const { packet } of outputs.splice(0)) {
+          const { seq, flags, data, options } = decode(packet);
+          heard = options.timestamps?.val ?? 0;
+          if (flags & SYN) next = seq + 1;
+          else assert.equal(seq, next);
+          next = (next + data.length) >>> 0;
+          bytes += data.length;
+          send({ seq: 2, ack: next, flags: ACK });
+        }
+      }
+    });
+  }
 
   test("what a router says of a connection's segment is heeded when it has come", async () => {
     const six = { src: addr6(HOST6), dst: addr6(TARGET6) };
