@@ -59,11 +59,7 @@ export class Services {
    */
   async prepare(streams: readonly StreamService[], prefixes: PrefixList, logLevel: LogLevel): Promise<() => void> {
     const content = { services: this.#placed(streams), prefixes, logLevel };
-    if (streams.length > 0 && !this.#supervised) {
-      // What runs at first is what is prepared here.
-      for (const thread of this.#own) thread.content = content;
-      this.#supervised = this.#own.map((thread) => this.#supervise(thread));
-    }
+    if (streams.length > 0) this.#supervised ??= this.#own.map((thread) => this.#supervise(thread));
     const threads = this.#supervised ? this.#threads : [];
     const failures = await Promise.all(threads.map((thread) => thread.prepare(content)));
     // All threads have the same trouble.

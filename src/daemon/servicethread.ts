@@ -55,8 +55,8 @@ export abstract class Thread {
   /** Write end of the pipe by which it is woken. */
   readonly wakeFd: number;
   readonly counts: ServiceCounts;
-  /** What it serves. */
-  content: Content | undefined;
+  /** What it is to serve: nothing until that has been loaded and used once. */
+  protected content: Content | undefined;
   protected readonly index: number;
   protected readonly queues: readonly Queue[];
   protected isReady = false;

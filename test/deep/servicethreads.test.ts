@@ -1,9 +1,10 @@
 /** Tests service threads as the supervisor sees them: what becomes of a configuration while one dies or hangs. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { after, afterEach, beforeEach, describe, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { BroadcastChannel } from "node:worker_threads";
 import { pino } from "pino";
@@ -14,11 +15,13 @@ import { Thread } from "../../src/daemon/servicethread.js";
 import { LinearMemory } from "../../src/engine/memory.js";
 import { PrefixList } from "../../src/prefix/list.js";
 import { parsePrefix } from "../../src/prefix/prefixes.js";
-import { streamService } from "../../src/prefix/streams.js";
+import { streamService, type StreamService } from "../../src/prefix/streams.js";
 import { ServiceCounts } from "../../src/telemetry/servicecounts.js";
 
 const FOLDER = mkdtempSync(join(tmpdir(), "pongd-threads-"));
 const PREFIXES = PrefixList.of([parsePrefix("10.99.0.0/16")]);
+/** The file where handlers say that they are loaded. */
+const LOADED = join(FOLDER, "loaded");
 const STATE = (THREADS + THREAD_STATE) / 4;
 
 after(() => { rmSync(FOLDER, { recursive: true }); });
@@ -30,47 +33,137 @@ function service(name: string, text: string) {
   return streamService(name, { tcp: { handler, version: "1" } });
 }
 
+/** A text for service(), which says in LOADED that it is loaded, and that has its thread die when it is told to. */
+function says(name: string): string {
+  return `
+    import { appendFileSync } from "node:fs";
+    import { BroadcastChannel } from "node:worker_threads";
+    const ends = new BroadcastChannel("ends");
+    ends.onmessage = () => { throw new Error("the end"); };
+    ends.unref();
+    appendFileSync(${JSON.stringify(LOADED)}, "${name} ");`;
+}
+
+/** Ends a text for service() that is loaded once OPEN is told. */
+const WAITS = `
+  const open = new BroadcastChannel("open");
+  await new Promise((resolve) => {
+    open.onmessage = resolve;
+    appendFileSync(${JSON.stringify(LOADED)}, "waits ");
+  });
+  open.close();`;
+
+/** Returns what has been loaded since it was last forgotten, in order. */
+function loaded(): string[] {
+  return readFileSync(LOADED, "utf8").split(" ").slice(0, -1);
+}
+
+/** One service thread, and a packet loop's part of one queue. */
+class Rig {
+  readonly services = new Services(1, "json", pino({ level: "silent" }));
+  readonly #words: Int32Array;
+  readonly #channels: BroadcastChannel[] = [];
+
+  constructor() {
+    const { memory } = LinearMemory.create({ mtu: 1500, reassembly: 0, reloadable: true });
+    const words = this.#words = new Int32Array(memory.buffer);
+    // What a packet loop does: it ends the streams of a thread that is gone.
+    const queue = { index: 0, memory: { memory }, wakeFd: -1, wake() {
+      Atomics.compareExchange(words, STATE, ThreadState.gone, ThreadState.ended);
+    } };
+    this.services.connect(queue as unknown as Queue);
+    writeFileSync(LOADED, "");
+  }
+
+  /** The thread's ThreadState. */
+  get state(): number {
+    return Atomics.load(this.#words, STATE);
+  }
+
+  /** Fulfilled when the thread is in this state. */
+  async comesTo(state: ThreadState): Promise<void> {
+    while (this.state !== (state as number)) await setImmediate();
+  }
+
+  /** Fulfilled when a thread has been started. */
+  async starts(): Promise<void> {
+    await once(process, "worker");
+  }
+
+  prepare(...services: StreamService[]): Promise<() => void> {
+    return this.services.prepare(services, PREFIXES, "info");
+  }
+
+  tell(name: "ends" | "open"): void {
+    const channel = new BroadcastChannel(name);
+    this.#channels.push(channel);
+    channel.postMessage("");
+  }
+
+  async end(): Promise<void> {
+    for (const channel of this.#channels) channel.close();
+    await this.services.end();
+  }
+}
+
 describe("a thread that dies once it has loaded a new configuration, and before that is used", () => {
-  for (const startedAgain of [false, true]) {
-    test(`is started again with it, ${startedAgain ? "although it had begun with the one before" : "and not the one before"}`, async () => {
-      const { memory } = LinearMemory.create({ mtu: 1500, reassembly: 0, reloadable: true });
-      const words = new Int32Array(memory.buffer);
-      // What a packet loop does: it ends the streams of a thread that is gone.
-      const queue = { index: 0, memory: { memory }, wakeFd: -1, wake() {
-        Atomics.compareExchange(words, STATE, ThreadState.gone, ThreadState.ended);
-      } };
-      const services = new Services(1, "json", pino({ level: "silent" }));
-      services.connect(queue as unknown as Queue);
-      const state = () => Atomics.load(words, STATE);
-      const comesTo = async (wanted: ThreadState) => { while (state() !== (wanted as number)) await setImmediate(); };
-      const loads = new BroadcastChannel("loads");
-      const loaded: string[] = [];
-      loads.onmessage = (event) => { loaded.push((event as { readonly data: string }).data); };
-      const says = (name: string) => `
-        import { BroadcastChannel } from "node:worker_threads";
-        new BroadcastChannel("loads").postMessage("${name}");
-        const ends = new BroadcastChannel("ends");
-        ends.onmessage = () => { throw new Error("the end"); };
-        ends.unref();`;
-      const ends = new BroadcastChannel("ends");
-      try {
-        (await services.prepare([service("old", says("old"))], PREFIXES, "info"))();
-        assert.equal(state(), ThreadState.serving);
-        const use = await services.prepare([service("new", says("new"))], PREFIXES, "info");
-        ends.postMessage("");
-        await comesTo(ThreadState.ended);
-        if (startedAgain) await comesTo(ThreadState.serving);
-        loaded.length = 0;
-        use();
-        while (!loaded.includes("new")) await setImmediate();
-        await comesTo(ThreadState.serving);
-        await services.prepare([service("next", "")], PREFIXES, "info");
-      } finally {
-        loads.close();
-        ends.close();
-        await services.end();
-      }
-    });
+  let rig: Rig;
+  let use: () => void;
+  beforeEach(async () => {
+    rig = new Rig();
+    (await rig.prepare(service("old", says("old"))))();
+    assert.equal(rig.state, ThreadState.serving);
+    use = await rig.prepare(service("new", says("new")));
+    writeFileSync(LOADED, "");
+  });
+  afterEach(() => rig.end());
+
+  test("is started again with it, and not the one before", async () => {
+    rig.tell("ends");
+    await rig.comesTo(ThreadState.ended);
+    use();
+    assert.equal(rig.state, ThreadState.ended);
+    await rig.comesTo(ThreadState.serving);
+    assert.deepEqual(loaded(), ["new"]);
+    await rig.prepare(service("next", ""));
+  });
+
+  test("is started again with it, although it serves the one before again", async () => {
+    rig.tell("ends");
+    await rig.comesTo(ThreadState.ended);
+    await rig.comesTo(ThreadState.serving);
+    use();
+    // Behind the new configuration, which it still has to load.
+    await rig.prepare(service("next", says("next")));
+    assert.equal(rig.state, ThreadState.serving);
+    assert.deepEqual(loaded(), ["old", "new", "next"]);
+  });
+
+  test("is started again with it, although it is about to load the one before again", async () => {
+    service("old", says("old") + WAITS);
+    rig.tell("ends");
+    while (!loaded().includes("waits")) await setImmediate();
+    use();
+    assert.equal(rig.state, ThreadState.ended);
+    rig.tell("open");
+    await rig.comesTo(ThreadState.serving);
+    assert.deepEqual(loaded(), ["old", "waits", "new"]);
+  });
+});
+
+test("a thread that is started again does not load what the first reload with services could not load", async () => {
+  const rig = new Rig();
+  try {
+    (await rig.prepare())();
+    await assert.rejects(rig.prepare(service("bad", `${says("bad")}\nthrow new Error("not that");`)), /not that/);
+    const started = rig.starts();
+    rig.tell("ends");
+    await started;
+    (await rig.prepare(service("good", says("good"))))();
+    assert.equal(rig.state, ThreadState.serving);
+    assert.deepEqual(loaded(), ["bad", "good"]);
+  } finally {
+    await rig.end();
   }
 });
 
